@@ -1,0 +1,237 @@
+//! A document as a stage sees it: one text, its views worked out once, and its name across runs.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::text;
+
+/// Where a document stands in its pass: its task and its row in that task.
+///
+/// The order of `DocId`s is input order. It is internal: it names nothing outside one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocId(u64);
+
+impl DocId {
+    const ROW_BITS: u32 = 40;
+
+    /// The document at `row` of `task`. A task holds fewer than 2^40 rows, a run fewer than 2^24 tasks.
+    pub fn new(task: u32, row: u64) -> Self {
+        debug_assert!(row < 1 << Self::ROW_BITS && task < 1 << (64 - Self::ROW_BITS));
+        Self((u64::from(task) << Self::ROW_BITS) | row)
+    }
+
+    /// The task that holds the document.
+    pub fn task(self) -> u32 {
+        (self.0 >> Self::ROW_BITS) as u32
+    }
+
+    /// The row in the task, counted from 0 in the order rows are read.
+    pub fn row(self) -> u64 {
+        self.0 & ((1 << Self::ROW_BITS) - 1)
+    }
+
+    /// The number as it is written to disk.
+    pub fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The reverse of [`DocId::to_u64`].
+    pub fn from_u64(id: u64) -> Self {
+        Self(id)
+    }
+}
+
+/// The columns beside the text, for stages that look at them (`when`, keep policies).
+pub trait Columns {
+    /// The value of a string column; `None` where it is null or the column is not one of strings.
+    fn string(&self, column: &str) -> Option<&str>;
+    /// The value of a number column; `None` where it is null or the column is not one of numbers.
+    fn number(&self, column: &str) -> Option<f64>;
+}
+
+/// No columns at all: a bare text, as `trommel try` and the unit tests have it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoColumns;
+
+impl Columns for NoColumns {
+    fn string(&self, _: &str) -> Option<&str> {
+        None
+    }
+    fn number(&self, _: &str) -> Option<f64> {
+        None
+    }
+}
+
+/// A document in the hands of a stage. Words, lines and the count of characters are worked out on
+/// first use and shared by all stages that look at the same text.
+pub struct Doc<'a> {
+    text: &'a str,
+    origin: &'a str,
+    columns: &'a dyn Columns,
+    words: OnceCell<Vec<&'a str>>,
+    lines: OnceCell<Vec<&'a str>>,
+    n_chars: OnceCell<usize>,
+}
+
+impl<'a> Doc<'a> {
+    /// A document of `text`, which was `origin` when it was first read in this pass.
+    pub fn new(text: &'a str, origin: &'a str, columns: &'a dyn Columns) -> Self {
+        Self { text, origin, columns, words: OnceCell::new(), lines: OnceCell::new(), n_chars: OnceCell::new() }
+    }
+
+    /// A document that is only a text.
+    pub fn bare(text: &'a str) -> Self {
+        Self::new(text, text, &NoColumns)
+    }
+
+    /// The text as the stages before this one left it.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The text as this pass read it, before any stage.
+    pub fn origin(&self) -> &'a str {
+        self.origin
+    }
+
+    /// The columns beside the text.
+    pub fn columns(&self) -> &'a dyn Columns {
+        self.columns
+    }
+
+    /// The number of characters (code points).
+    pub fn n_chars(&self) -> usize {
+        *self.n_chars.get_or_init(|| text::n_chars(self.text))
+    }
+
+    /// The word units of the text, punctuation included: see [`text::words`].
+    pub fn words(&self) -> &[&'a str] {
+        self.words.get_or_init(|| text::words(self.text).collect())
+    }
+
+    /// The lines of the text as Python's `str.splitlines` cuts them: see [`text::lines`].
+    pub fn lines(&self) -> &[&'a str] {
+        self.lines.get_or_init(|| text::lines(self.text).collect())
+    }
+
+    /// The document's name across runs: see [`content_key`].
+    pub fn content_key(&self) -> ContentKey {
+        content_key(self.text)
+    }
+}
+
+/// A document's name across runs: 16 bytes, the big-endian xxh3-128 of its canonical text.
+pub type ContentKey = [u8; 16];
+
+/// The content key of a text: xxh3-128 (big-endian) of its [canonical](canonical) form. Two texts that
+/// differ only in Unicode composition and white space have the same key.
+pub fn content_key(text: &str) -> ContentKey {
+    xxh3_128(canonical(text).as_bytes()).to_be_bytes()
+}
+
+/// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.
+/// Borrowed when the text is canonical already.
+pub fn canonical(text: &str) -> Cow<'_, str> {
+    let composed = match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        _ => Cow::Owned(text.nfc().collect::<String>()),
+    };
+    if is_space_canonical(&composed) {
+        return composed;
+    }
+    let mut out = String::with_capacity(composed.len());
+    for word in composed.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    Cow::Owned(out)
+}
+
+/// Whether white space is single spaces between words only.
+fn is_space_canonical(text: &str) -> bool {
+    let mut after_space = true;
+    for c in text.chars() {
+        let space = c.is_whitespace();
+        if space && (after_space || c != ' ') {
+            return false;
+        }
+        after_space = space;
+    }
+    text.is_empty() || !after_space
+}
+
+/// A value that an annotator or a corpus stage puts into a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing is known.
+    Null,
+    /// For `Utf8` columns.
+    Str(Cow<'static, str>),
+    /// For `UInt32` columns.
+    U32(u32),
+    /// For `Float32` columns.
+    F32(f32),
+    /// For `FixedSizeBinary(16)` columns.
+    Key(ContentKey),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Str(s) => f.write_str(s),
+            Self::U32(n) => write!(f, "{n}"),
+            Self::F32(x) => write!(f, "{x:.3}"),
+            Self::Key(key) => key.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_canonical(text: &str, expected: &str) {
+        assert_eq!(canonical(text), expected);
+        assert_eq!(canonical(expected), expected, "canonical twice is canonical once");
+    }
+
+    #[test]
+    fn white_space_becomes_single_spaces() {
+        check_canonical("", "");
+        check_canonical(" \t\n", "");
+        check_canonical("a  b\u{3000}c\r\n", "a b c");
+        check_canonical(" a", "a");
+        check_canonical("a ", "a");
+    }
+
+    #[test]
+    fn decomposed_letters_are_composed() {
+        check_canonical("e\u{301}te\u{301}", "été");
+        assert_eq!(content_key("e\u{301}"), content_key("\u{e9}"));
+    }
+
+    #[test]
+    fn a_canonical_text_is_borrowed() {
+        assert!(matches!(canonical("plain words 中文"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_key_is_big_endian_xxh3_of_the_canonical_text() {
+        assert_eq!(content_key(" a\nb "), xxh3_128(b"a b").to_be_bytes());
+        assert_ne!(content_key("a b"), content_key("ab"));
+    }
+
+    #[test]
+    fn ids_order_by_task_then_row() {
+        let id = DocId::new(3, 17);
+        assert_eq!((id.task(), id.row()), (3, 17));
+        assert!(DocId::new(2, u64::from(u32::MAX)) < DocId::new(3, 0));
+    }
+}

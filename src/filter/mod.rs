@@ -1,0 +1,8 @@
+//! The filters: stages that judge a document. One idea a file; this table names them all.
+
+use crate::stage::Entry;
+
+pub mod word_count;
+
+/// Every filter, in the order they are listed to users: cheap and general first, whole recipes last.
+pub const ALL: &[Entry] = &[Entry::filter::<word_count::WordCount>()];

@@ -1,0 +1,3 @@
+//! The `trommel` command: parse, call, turn the outcome into an exit code.
+
+fn main() {}

@@ -1,0 +1,447 @@
+//! What a stage is: the four kinds that see one document, and the kind that needs the whole corpus.
+//!
+//! Normalizers, editors, filters and annotators are pure: they run on any document, on any thread, in any
+//! order, and their code has no `Result`: text in, judgement out. They must be total (any Unicode, empty,
+//! one gigantic line) and deterministic. A corpus stage ends a pass: documents send keys, keys meet, and
+//! every document gets a ruling. It composes the verbs of [`Exchange`] and nothing else, which is what
+//! lets it run on any engine.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use arrow::datatypes::{DataType, Field};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::doc::{ContentKey, Doc, DocId, Value};
+use crate::error::Result;
+
+/// Rewrites a text. Nothing to do: `Cow::Borrowed`, and no allocation. Normalizing twice is normalizing once.
+pub trait Normalizer: Send + Sync {
+    /// The text, rewritten.
+    fn normalize<'t>(&self, text: &'t str) -> Cow<'t, str>;
+}
+
+/// Judges a document.
+pub trait Filter: Send + Sync {
+    /// Keep it, or drop it with a reason. The same text must always give the same verdict.
+    fn judge(&self, doc: &Doc<'_>) -> Verdict;
+
+    /// The reasons it can give, for listings.
+    fn reasons(&self) -> &'static [&'static str];
+}
+
+/// Rewrites and judges in one walk, as some published recipes do. Prefer the pure kinds.
+pub trait Editor: Send + Sync {
+    /// What becomes of the document.
+    fn edit(&self, doc: &Doc<'_>) -> Edit;
+
+    /// The reasons it can give for a drop, for listings.
+    fn reasons(&self) -> &'static [&'static str];
+}
+
+/// Adds columns.
+pub trait Annotator: Send + Sync {
+    /// The columns it adds, with their types. `Utf8`, `UInt32`, `Float32` and `FixedSizeBinary(16)` are possible.
+    fn columns(&self) -> Vec<Field>;
+
+    /// Puts one value per column of [`Annotator::columns`] into `row`, in that order.
+    fn annotate(&self, doc: &Doc<'_>, row: &mut Vec<Value>);
+
+    /// Whether a column of this stage that the input brings already is left as it is, instead of being a clash.
+    fn keeps_existing(&self) -> bool {
+        false
+    }
+
+    /// Whether the stage must see the text as first read, before any rewriting stage.
+    fn reads_origin(&self) -> bool {
+        false
+    }
+}
+
+/// What a filter says of a document.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Verdict {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Drop(Reason),
+}
+
+/// Why a document was dropped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reason {
+    /// A constant from the stage's small set: a key in reports.
+    pub code: &'static str,
+    /// What was measured.
+    pub value: f64,
+    /// What it was held against.
+    pub threshold: f64,
+}
+
+impl Verdict {
+    /// A drop for the reason `code`: `value` was measured and held against `threshold`.
+    pub fn drop(code: &'static str, value: f64, threshold: f64) -> Self {
+        Self::Drop(Reason { code, value, threshold })
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Keep => f.write_str("keep"),
+            Self::Drop(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let round = |x: f64| (x * 1e4).round() / 1e4;
+        write!(f, "{} {} (threshold {})", self.code, round(self.value), round(self.threshold))
+    }
+}
+
+/// What an editor makes of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// It stays as it is.
+    Unchanged,
+    /// It stays with another text.
+    Rewritten(String),
+    /// It goes.
+    Drop(Reason),
+}
+
+/// A stage that needs the whole corpus.
+///
+/// The engine calls [`keys`](CorpusStage::keys) for every document of the pass, gathers the keys, and calls
+/// [`resolve`](CorpusStage::resolve) once; the rulings made there meet their documents in the next pass.
+pub trait CorpusStage: Send + Sync {
+    /// The columns it adds, with their types.
+    fn columns(&self) -> Vec<Field> {
+        Vec::new()
+    }
+
+    /// The input columns it looks at.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// How many kinds of keys it sends; keys of different sections never meet.
+    fn sections(&self) -> usize;
+
+    /// The document's place in the total order: lower goes first, ties go by input order.
+    fn rank(&self, _doc: &Doc<'_>) -> u64 {
+        0
+    }
+
+    /// Sends the document's keys as `(section, key)`. Called once per document, from any thread, in any order.
+    /// The same text must always give the same keys: runs are resumed, and rulings are looked up by them.
+    fn keys(&self, doc: &Doc<'_>, send: &mut dyn FnMut(usize, u128));
+
+    /// Lets the keys meet and rules.
+    fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()>;
+
+    /// Puts one value per column of [`CorpusStage::columns`] into `row`, from what [`Exchange::give`] gave
+    /// the document, if anything.
+    fn annotate(&self, _given: Option<u64>, _row: &mut Vec<Value>) {}
+
+    /// The reasons it can give for a drop, for listings.
+    fn reasons(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether it drops documents for the likeness of their texts, so that the text must not change after it.
+    fn is_dedup(&self) -> bool {
+        false
+    }
+}
+
+/// An input column a stage looks at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// The column.
+    pub column: String,
+    /// What is read from it.
+    pub kind: NeedKind,
+}
+
+/// What is read from a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NeedKind {
+    /// A string.
+    String,
+    /// A number.
+    Number,
+}
+
+/// Two documents that met; `first` comes before `second` in the total order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    /// The earlier document.
+    pub first: Ranked,
+    /// The later document.
+    pub second: Ranked,
+}
+
+/// A document with its place in the total order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ranked {
+    /// The policy's value; lower goes first.
+    pub rank: u64,
+    /// The document; input order among equal ranks.
+    pub doc: DocId,
+}
+
+/// A verified pair.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Edge {
+    /// The two documents.
+    pub pair: Pair,
+    /// Their Jaccard similarity.
+    pub similarity: f64,
+}
+
+/// A ruling to drop a document for another one that stands for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Duplicate {
+    /// The document to drop.
+    pub doc: DocId,
+    /// The kept document.
+    pub kept: DocId,
+    /// Their similarity.
+    pub similarity: f64,
+    /// What it was held against.
+    pub threshold: f64,
+    /// A constant from the stage's small set.
+    pub reason: &'static str,
+}
+
+/// Rows of `R` that an engine keeps for a corpus stage, in files only the engine knows how to read.
+#[derive(Debug, Clone)]
+pub struct Table<R> {
+    /// The files.
+    pub files: Vec<String>,
+    /// The number of rows in them.
+    pub n_rows: u64,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<R> Table<R> {
+    /// A table of `n_rows` rows in `files`.
+    pub fn new(files: Vec<String>, n_rows: u64) -> Self {
+        Self { files, n_rows, row: PhantomData }
+    }
+}
+
+/// How keys meet. Every verb has the same result on every engine, whatever the threads, memory and hosts.
+///
+/// Sections are those of the calling stage. Documents that an earlier stage of the same exchange, or this
+/// one, has dropped are no longer seen by the verbs that follow.
+pub trait Exchange {
+    /// Puts keys from outside the corpus into a section. In pairs they come first, as
+    /// [`Ranked`] `{ rank: value, doc: EXTERNAL }`. Values of equal keys are added up.
+    fn add_keys(&mut self, section: usize, keys: &mut dyn Iterator<Item = Result<(u128, u64)>>) -> Result<()>;
+
+    /// Groups the documents of each section by key; in each group the first `k` in the total order are
+    /// proposed to every later member. The same pair can be proposed by several groups.
+    fn group_first_k(&mut self, sections: std::ops::Range<usize>, k: usize) -> Result<Table<Pair>>;
+
+    /// Each pair once.
+    fn distinct(&mut self, pairs: Table<Pair>) -> Result<Table<Pair>>;
+
+    /// Sorts pairs so that each task sees those whose `second` it holds, in the order of its rows.
+    fn route_to_task(&mut self, pairs: Table<Pair>) -> Result<Table<Pair>>;
+
+    /// Judges pairs (routed to tasks) by the sets of their documents, and keeps the edges at or above the floor.
+    fn verify(&mut self, pairs: Table<Pair>, judge: &dyn PairJudge) -> Result<Table<Edge>>;
+
+    /// Walks through pairs in order of `second`, then `first`.
+    fn scan_pairs(&mut self, pairs: &Table<Pair>, each: &mut dyn FnMut(Pair) -> Result<()>) -> Result<()>;
+
+    /// Walks through edges in the total order of their `second`, then `first`.
+    fn sorted_scan(&mut self, edges: &Table<Edge>, each: &mut dyn FnMut(Edge) -> Result<()>) -> Result<()>;
+
+    /// A set of documents, one bit each, all absent.
+    fn bits(&self) -> DocSet;
+
+    /// Drops a document.
+    fn drop(&mut self, duplicate: Duplicate) -> Result<()>;
+
+    /// Gives a document a number, which [`CorpusStage::annotate`] turns into columns. At most once per document and stage.
+    fn give(&mut self, doc: DocId, value: u64) -> Result<()>;
+
+    /// Leaves a number for the report, under the stage that calls.
+    fn note(&mut self, what: &'static str, value: u64);
+}
+
+/// The document that stands for keys from outside the corpus: no task holds it.
+pub const EXTERNAL: u64 = u64::MAX;
+
+/// Decides how alike two documents are, from a set made of each text.
+pub trait PairJudge: Sync {
+    /// The document's set: sorted, each member once. Appended to `set`, which is empty.
+    fn set(&self, text: &str, set: &mut Vec<u64>);
+
+    /// The least similarity that matters.
+    fn floor(&self) -> f64;
+
+    /// The most that two sets of these sizes can have in common, as a similarity.
+    fn bound(&self, len_a: usize, len_b: usize) -> f64;
+
+    /// The similarity of two sets, or `None` if it is below the floor.
+    fn similarity(&self, a: &[u64], b: &[u64]) -> Option<f64>;
+}
+
+/// A set of documents of one pass, one bit each.
+#[derive(Debug, Clone)]
+pub struct DocSet {
+    tasks: Vec<Vec<u64>>,
+}
+
+impl DocSet {
+    /// No documents, of tasks with these numbers of rows.
+    pub fn empty(rows: &[u64]) -> Self {
+        let words = |&n: &u64| vec![0; n.div_ceil(64) as usize];
+        Self { tasks: rows.iter().map(words).collect() }
+    }
+
+    /// Puts a document in.
+    pub fn insert(&mut self, doc: DocId) {
+        self.tasks[doc.task() as usize][(doc.row() / 64) as usize] |= 1 << (doc.row() % 64);
+    }
+
+    /// Whether a document is in.
+    pub fn contains(&self, doc: DocId) -> bool {
+        self.tasks[doc.task() as usize][(doc.row() / 64) as usize] >> (doc.row() % 64) & 1 == 1
+    }
+
+    /// How many documents of `task` are in.
+    pub fn count_in_task(&self, task: u32) -> u64 {
+        self.tasks[task as usize].iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+}
+
+/// The settings of a stage, which are the stage: deserialize them, build, and it runs.
+///
+/// Doc comments on the fields are the user manual: `trommel stages NAME` prints them with the defaults.
+pub trait Settings: Serialize + DeserializeOwned + Default + JsonSchema + 'static {
+    /// The name in pipelines and reports, in snake case.
+    const NAME: &'static str;
+    /// What it does, in a line.
+    const ABOUT: &'static str;
+    /// What runs.
+    type Stage;
+    /// Checks the settings and builds what runs. The message says which setting is wrong and what would have worked.
+    fn build(self) -> Result<Self::Stage, String>;
+}
+
+/// A stage ready to run.
+pub enum Stage {
+    /// Rewrites.
+    Normalize(Box<dyn Normalizer>),
+    /// Judges.
+    Filter(Box<dyn Filter>),
+    /// Rewrites and judges.
+    Edit(Box<dyn Editor>),
+    /// Adds columns.
+    Annotate(Box<dyn Annotator>),
+    /// Needs the whole corpus.
+    Corpus(Box<dyn CorpusStage>),
+}
+
+impl Stage {
+    /// Whether it can change the text.
+    pub fn rewrites(&self) -> bool {
+        matches!(self, Self::Normalize(_) | Self::Edit(_))
+    }
+
+    /// Whether it can drop a document by looking at it alone.
+    pub fn drops(&self) -> bool {
+        matches!(self, Self::Filter(_) | Self::Edit(_))
+    }
+
+    /// The columns it adds.
+    pub fn columns(&self) -> Vec<Field> {
+        match self {
+            Self::Annotate(stage) => stage.columns(),
+            Self::Corpus(stage) => stage.columns(),
+            Self::Normalize(_) | Self::Filter(_) | Self::Edit(_) => Vec::new(),
+        }
+    }
+
+    /// The reasons it can give for a drop.
+    pub fn reasons(&self) -> &'static [&'static str] {
+        match self {
+            Self::Filter(stage) => stage.reasons(),
+            Self::Edit(stage) => stage.reasons(),
+            Self::Corpus(stage) => stage.reasons(),
+            Self::Normalize(_) | Self::Annotate(_) => &[],
+        }
+    }
+}
+
+/// A line in a family's table: all that is needed to list, check and build a stage.
+pub struct Entry {
+    /// The name in pipelines and reports.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    /// The kind: `normalize`, `filter`, `annotate` or `corpus`.
+    pub family: &'static str,
+    /// Builds the stage from a pipeline's settings. The message names the setting and what would have worked.
+    pub build: fn(toml::Table) -> Result<Stage, String>,
+    /// The settings with their defaults.
+    pub defaults: fn() -> serde_json::Value,
+    /// The JSON Schema of the settings, with what each one means.
+    pub schema: fn() -> schemars::Schema,
+}
+
+impl Entry {
+    const fn of<S: Settings>(family: &'static str, build: fn(toml::Table) -> Result<Stage, String>) -> Self {
+        Self {
+            name: S::NAME,
+            about: S::ABOUT,
+            family,
+            build,
+            defaults: || serde_json::to_value(S::default()).expect("settings are plain data"),
+            schema: || schemars::schema_for!(S),
+        }
+    }
+
+    /// A normalizer.
+    pub const fn normalizer<S: Settings<Stage: Normalizer + 'static>>() -> Self {
+        Self::of::<S>("normalize", |table| Ok(Stage::Normalize(Box::new(settings::<S>(table)?.build()?))))
+    }
+
+    /// A filter.
+    pub const fn filter<S: Settings<Stage: Filter + 'static>>() -> Self {
+        Self::of::<S>("filter", |table| Ok(Stage::Filter(Box::new(settings::<S>(table)?.build()?))))
+    }
+
+    /// An editor; it is listed among the filters.
+    pub const fn editor<S: Settings<Stage: Editor + 'static>>() -> Self {
+        Self::of::<S>("filter", |table| Ok(Stage::Edit(Box::new(settings::<S>(table)?.build()?))))
+    }
+
+    /// An annotator.
+    pub const fn annotator<S: Settings<Stage: Annotator + 'static>>() -> Self {
+        Self::of::<S>("annotate", |table| Ok(Stage::Annotate(Box::new(settings::<S>(table)?.build()?))))
+    }
+
+    /// A corpus stage.
+    pub const fn corpus<S: Settings<Stage: CorpusStage + 'static>>() -> Self {
+        Self::of::<S>("corpus", |table| Ok(Stage::Corpus(Box::new(settings::<S>(table)?.build()?))))
+    }
+}
+
+fn settings<S: Settings>(table: toml::Table) -> Result<S, String> {
+    table.try_into::<S>().map_err(|error| error.message().to_owned())
+}
+
+/// The type of a column of content keys.
+pub fn key_type() -> DataType {
+    DataType::FixedSizeBinary(size_of::<ContentKey>() as i32)
+}
