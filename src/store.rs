@@ -1,10 +1,46 @@
 //! Where bytes live: folders and buckets behind one door.
+//!
+//! Everything goes through `object_store`, except that local files are read with positioned reads and
+//! written with an fsync before the rename, which `object_store` leaves out. Files appear whole or not at all.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::aws::{AmazonS3Builder, S3CopyIfNotExists};
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::buffered::BufWriter;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::path::Path as ObjectPath;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt};
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::Runtime;
+use url::Url;
 
 use crate::error::{Error, Result};
+
+/// The endings of files that are being written. They are passed over by readers and swept by the next run.
+const PARTIAL: &str = ".partial";
+
+/// The runtime that all reading ahead and uploading happens on. It never runs stages.
+pub fn runtime() -> &'static Runtime {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("trommel-io")
+            .enable_all()
+            .build()
+            .expect("a runtime needs only threads and a poll descriptor")
+    });
+    &RUNTIME
+}
 
 /// A file that is read here and there, from many threads.
 pub trait ReadAt: Send + Sync {
@@ -38,5 +74,455 @@ impl ReadAt for LocalFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.file.read_exact_at(buffer, offset).map_err(|error| Error::io(&self.path, error))
+    }
+}
+
+/// An object in a bucket.
+struct RemoteFile {
+    store: Arc<dyn ObjectStore>,
+    path: ObjectPath,
+    size: u64,
+    name: String,
+}
+
+impl ReadAt for RemoteFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let range = offset..offset + buffer.len() as u64;
+        let bytes = runtime()
+            .block_on(self.store.get_range(&self.path, range))
+            .map_err(|error| Error::io(&self.name, error))?;
+        if bytes.len() != buffer.len() {
+            return Err(Error::io(&self.name, "the file is shorter than its listing says"));
+        }
+        buffer.copy_from_slice(&bytes);
+        Ok(())
+    }
+}
+
+/// A folder, local or in a bucket. Paths below it are relative, with `/`.
+#[derive(Clone)]
+pub struct Folder {
+    store: Arc<dyn ObjectStore>,
+    /// The folder inside the store.
+    root: ObjectPath,
+    /// The folder as the user names it, without a slash at the end.
+    name: String,
+    /// Where it is on the local disk, if it is.
+    local: Option<PathBuf>,
+}
+
+/// A file that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The path below the folder.
+    pub path: String,
+    /// The number of bytes.
+    pub size: u64,
+    /// What changes when the content does: the store's etag, or the time of the last change.
+    pub etag: String,
+}
+
+impl Folder {
+    /// The folder that a path or URL (`s3://`, `gs://`, `az://`, `https://`, `file://`) names. Nothing is
+    /// read or made. Credentials and endpoints come from the environment, as each cloud's own tools have it.
+    pub fn parse(name: &str) -> Result<Self> {
+        match Url::parse(name) {
+            Ok(url) if url.scheme() == "file" => {
+                let path = url.to_file_path().map_err(|()| Error::refused(format!("{name}: not a local path")))?;
+                Self::local(&path)
+            }
+            Ok(url) if url.has_host() => Self::remote(name, &url),
+            _ => Self::local(Path::new(name)),
+        }
+    }
+
+    /// A folder on the local disk.
+    pub fn local(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let absolute = std::path::absolute(path).map_err(|error| Error::io(&name, error))?;
+        let store = object_store::local::LocalFileSystem::new();
+        let root =
+            ObjectPath::from_absolute_path(&absolute).map_err(|error| Error::refused(format!("{name}: {error}")))?;
+        let name = if name.len() > 1 { name.trim_end_matches('/').to_owned() } else { name };
+        Ok(Self { store: Arc::new(store), root, name, local: Some(absolute) })
+    }
+
+    fn remote(name: &str, url: &Url) -> Result<Self> {
+        let refused = |error: object_store::Error| Error::refused(format!("{name}: {error}"));
+        let client = ClientOptions::new()
+            .with_timeout(Duration::from_secs(120))
+            .with_connect_timeout(Duration::from_secs(10))
+            .with_allow_http(
+                std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value == "true") || url.scheme() == "http",
+            );
+        let bucket = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+        let store: Arc<dyn ObjectStore> = match url.scheme() {
+            "s3" | "s3a" => Arc::new(
+                AmazonS3Builder::from_env()
+                    .with_url(bucket)
+                    .with_client_options(client)
+                    .with_copy_if_not_exists(S3CopyIfNotExists::Multipart)
+                    .build()
+                    .map_err(refused)?,
+            ),
+            "gs" => Arc::new(
+                GoogleCloudStorageBuilder::from_env()
+                    .with_url(bucket)
+                    .with_client_options(client)
+                    .build()
+                    .map_err(refused)?,
+            ),
+            "az" | "azure" | "abfs" | "abfss" => Arc::new(
+                MicrosoftAzureBuilder::from_env()
+                    .with_url(bucket)
+                    .with_client_options(client)
+                    .build()
+                    .map_err(refused)?,
+            ),
+            "http" | "https" => {
+                let origin = &url[..url::Position::BeforePath];
+                Arc::new(HttpBuilder::new().with_url(origin).with_client_options(client).build().map_err(refused)?)
+            }
+            other => {
+                return Err(Error::refused(format!(
+                    "{name}: `{other}://` is not known; local paths, s3://, gs://, az:// and https:// are"
+                )));
+            }
+        };
+        let root = ObjectPath::from_url_path(url.path()).map_err(|error| Error::refused(format!("{name}: {error}")))?;
+        Ok(Self { store, root, name: name.trim_end_matches('/').to_owned(), local: None })
+    }
+
+    /// The folder as the user names it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is on the local disk, if it is.
+    pub fn local_path(&self) -> Option<&Path> {
+        self.local.as_deref()
+    }
+
+    /// The name of a file below it, for people.
+    pub fn name_of(&self, path: &str) -> String {
+        if path.is_empty() { self.name.clone() } else { format!("{}/{path}", self.name) }
+    }
+
+    /// A folder below this one.
+    pub fn child(&self, path: &str) -> Self {
+        Self {
+            store: self.store.clone(),
+            root: self.object(path),
+            name: self.name_of(path),
+            local: self.local.as_ref().map(|local| local.join(path)),
+        }
+    }
+
+    /// Every file below, sorted by path. A folder that does not exist is empty.
+    pub fn list(&self) -> Result<Vec<Found>> {
+        if let Some(local) = &self.local {
+            let mut found = Vec::new();
+            list_local(local, "", &mut found)?;
+            found.sort_by(|a, b| a.path.cmp(&b.path));
+            return Ok(found);
+        }
+        let objects: Vec<_> = runtime()
+            .block_on(self.store.list(Some(&self.root)).try_collect())
+            .map_err(|error| Error::io(&self.name, error))?;
+        let mut found: Vec<_> = objects
+            .into_iter()
+            .filter_map(|meta| {
+                let below = meta.location.prefix_match(&self.root)?;
+                let path = below.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
+                Some(Found { path, size: meta.size, etag: etag_of(&meta) })
+            })
+            .collect();
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    /// The file at `path`, or `None` if there is none.
+    pub fn find(&self, path: &str) -> Result<Option<Found>> {
+        if let Some(local) = self.local_of(path) {
+            return match fs::metadata(&local) {
+                Ok(meta) if meta.is_file() => Ok(Some(found_local(path.to_owned(), &meta))),
+                Ok(_) => Ok(None),
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::NotADirectory =>
+                {
+                    Ok(None)
+                }
+                Err(error) => Err(Error::io(local.display(), error)),
+            };
+        }
+        match runtime().block_on(self.store.head(&self.object(path))) {
+            Ok(meta) => Ok(Some(Found { path: path.to_owned(), size: meta.size, etag: etag_of(&meta) })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::io(self.name_of(path), error)),
+        }
+    }
+
+    /// Opens the file at `path` for positioned reads.
+    pub fn open(&self, path: &str) -> Result<Arc<dyn ReadAt>> {
+        if let Some(local) = self.local_of(path) {
+            return Ok(Arc::new(LocalFile::open(&local)?));
+        }
+        let found = self.find(path)?.ok_or_else(|| Error::io(self.name_of(path), "no such file"))?;
+        Ok(Arc::new(RemoteFile {
+            store: self.store.clone(),
+            path: self.object(path),
+            size: found.size,
+            name: self.name_of(path),
+        }))
+    }
+
+    /// The whole of a small file, or `None` if there is none.
+    pub fn read(&self, path: &str) -> Result<Option<Bytes>> {
+        if let Some(local) = self.local_of(path) {
+            return match fs::read(&local) {
+                Ok(bytes) => Ok(Some(bytes.into())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(Error::io(local.display(), error)),
+            };
+        }
+        let failed = |error| Error::io(self.name_of(path), error);
+        runtime().block_on(async {
+            match self.store.get(&self.object(path)).await {
+                Ok(object) => object.bytes().await.map(Some).map_err(failed),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(failed(error)),
+            }
+        })
+    }
+
+    /// Writes a small file, whole or not at all, replacing what was there.
+    pub fn write(&self, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        let bytes = bytes.into();
+        let mut upload = self.create(path)?;
+        upload.write_all(&bytes).map_err(|error| Error::io(self.name_of(path), error))?;
+        upload.finish().map(|_| ())
+    }
+
+    /// Begins a file that becomes visible, whole, when it is finished; dropped before, it leaves nothing.
+    pub fn create(&self, path: &str) -> Result<Upload> {
+        let name = self.name_of(path);
+        let sink = match self.local_of(path) {
+            Some(target) => Sink::Local(LocalSink::create(target)?),
+            None => Sink::Remote(Box::new(BufWriter::with_capacity(self.store.clone(), self.object(path), 8 << 20))),
+        };
+        Ok(Upload { name, sink: Some(sink), n_bytes: 0 })
+    }
+
+    /// Removes a file. One that is not there is no error.
+    pub fn remove(&self, path: &str) -> Result<()> {
+        if let Some(local) = self.local_of(path) {
+            return match fs::remove_file(&local) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(local.display(), error)),
+                _ => Ok(()),
+            };
+        }
+        match runtime().block_on(self.store.delete(&self.object(path))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Error::io(self.name_of(path), error)),
+        }
+    }
+
+    /// Removes everything below `path`, and the folders themselves on a local disk.
+    pub fn remove_all(&self, path: &str) -> Result<()> {
+        if let Some(local) = self.local_of(path) {
+            return match fs::remove_dir_all(&local) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(local.display(), error)),
+                _ => Ok(()),
+            };
+        }
+        let child = self.child(path);
+        child.list()?.iter().try_for_each(|found| child.remove(&found.path))
+    }
+
+    /// Removes what a killed program left half written below `path`.
+    pub fn sweep(&self, path: &str) -> Result<()> {
+        let Some(local) = self.local_of(path) else { return Ok(()) };
+        let mut found = Vec::new();
+        list_local(&local, "", &mut found)?;
+        for file in found.iter().filter(|file| file.path.ends_with(PARTIAL)) {
+            fs::remove_file(local.join(&file.path)).map_err(|error| Error::io(local.display(), error))?;
+        }
+        Ok(())
+    }
+
+    fn local_of(&self, path: &str) -> Option<PathBuf> {
+        self.local.as_ref().map(|local| if path.is_empty() { local.clone() } else { local.join(path) })
+    }
+
+    fn object(&self, path: &str) -> ObjectPath {
+        path.split('/').filter(|part| !part.is_empty()).fold(self.root.clone(), |root, part| root.join(part))
+    }
+}
+
+fn etag_of(meta: &object_store::ObjectMeta) -> String {
+    meta.e_tag.clone().unwrap_or_else(|| meta.last_modified.timestamp_micros().to_string())
+}
+
+fn found_local(path: String, meta: &fs::Metadata) -> Found {
+    let changed = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    Found { path, size: meta.len(), etag: changed.map_or(0, |since| since.as_micros()).to_string() }
+}
+
+/// Every file below `root`/`below`, links followed.
+fn list_local(root: &Path, below: &str, found: &mut Vec<Found>) -> Result<()> {
+    let folder = root.join(below);
+    let failed = |error: io::Error| Error::io(folder.display(), error);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let Ok(name) = entry.file_name().into_string() else {
+            return Err(Error::io(entry.path().display(), "the file name is not UTF-8"));
+        };
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        match fs::metadata(entry.path()) {
+            Ok(meta) if meta.is_dir() => list_local(root, &path, found)?,
+            Ok(meta) => found.push(found_local(path, &meta)),
+            // Removed since it was listed, or a link to nowhere.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(())
+}
+
+/// A file being written.
+pub struct Upload {
+    name: String,
+    sink: Option<Sink>,
+    n_bytes: u64,
+}
+
+enum Sink {
+    Local(LocalSink),
+    Remote(Box<BufWriter>),
+}
+
+struct LocalSink {
+    file: io::BufWriter<File>,
+    partial: PathBuf,
+    target: PathBuf,
+}
+
+impl LocalSink {
+    fn create(target: PathBuf) -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let folder = target.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), error))?;
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let partial = folder.join(format!(".{name}.{}-{number}{PARTIAL}", std::process::id()));
+        let file = File::create(&partial).map_err(|error| Error::io(partial.display(), error))?;
+        Ok(Self { file: io::BufWriter::with_capacity(256 << 10, file), partial, target })
+    }
+
+    /// The file's bytes and its name are on the disk when this returns.
+    fn finish(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()?;
+        fs::rename(&self.partial, &self.target)?;
+        File::open(self.target.parent().unwrap_or(Path::new("/")))?.sync_all()
+    }
+}
+
+impl Upload {
+    /// The number of bytes written so far.
+    pub fn n_bytes(&self) -> u64 {
+        self.n_bytes
+    }
+
+    /// Makes the file visible under its name and returns its size.
+    pub fn finish(mut self) -> Result<u64> {
+        let done = match self.sink.as_mut().expect("an upload is finished once") {
+            Sink::Local(sink) => sink.finish(),
+            Sink::Remote(writer) => runtime().block_on(writer.shutdown()),
+        };
+        done.map_err(|error| Error::io(&self.name, error))?;
+        self.sink = None;
+        Ok(self.n_bytes)
+    }
+}
+
+impl Write for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.sink.as_mut().expect("an upload is not written to after its end") {
+            Sink::Local(sink) => sink.file.write_all(bytes)?,
+            Sink::Remote(writer) => runtime().block_on(writer.write_all(bytes))?,
+        }
+        self.n_bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        match self.sink.take() {
+            // Nothing can be done about a failure here; the next run sweeps what is left.
+            Some(Sink::Local(sink)) => drop(fs::remove_file(&sink.partial)),
+            Some(Sink::Remote(mut writer)) => drop(runtime().block_on(writer.abort())),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_when_it_is_finished() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder::local(dir.path()).expect("a folder");
+        let mut upload = folder.create("a/b.txt").expect("created");
+        upload.write_all(b"half").expect("written");
+        assert_eq!(folder.find("a/b.txt").expect("looked"), None);
+        upload.write_all(b" whole").expect("written");
+        assert_eq!(upload.finish().expect("finished"), 10);
+        assert_eq!(folder.read("a/b.txt").expect("read").as_deref(), Some(&b"half whole"[..]));
+        let paths: Vec<_> = folder.list().expect("listed").into_iter().map(|found| found.path).collect();
+        assert_eq!(paths, ["a/b.txt"]);
+    }
+
+    #[test]
+    fn an_upload_given_up_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder::local(dir.path()).expect("a folder");
+        drop(folder.create("x").expect("created"));
+        assert_eq!(folder.list().expect("listed"), []);
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_swept() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        fs::write(dir.path().join(".x.1-0.partial"), b"half").expect("written");
+        fs::write(dir.path().join("y"), b"whole").expect("written");
+        let folder = Folder::local(dir.path()).expect("a folder");
+        folder.sweep("").expect("swept");
+        assert_eq!(folder.list().expect("listed").len(), 1);
+    }
+
+    #[test]
+    fn unknown_schemes_are_refused() {
+        let error = Folder::parse("ftp://host/x").map(|_| ()).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "ftp://host/x: `ftp://` is not known; local paths, s3://, gs://, az:// and https:// are"
+        );
     }
 }

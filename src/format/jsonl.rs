@@ -1,0 +1,452 @@
+//! Reading JSON Lines: a sequential cut into runs of whole lines, which any thread then parses.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, LargeStringBuilder, RecordBatch, RecordBatchOptions,
+    UInt64Builder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use flate2::read::MultiGzDecoder;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::ahead::Ahead;
+use super::input::InputFile;
+use super::{Chunk, ChunkReader, Compression};
+use crate::error::{Error, Result};
+
+/// The column that carries, as one JSON object, the fields no other column has.
+pub const EXTRA: &str = "extra";
+
+/// The bytes of lines handed over at once.
+const RUN_BYTES: usize = 1 << 20;
+/// The longest line. A longer one ends the file, with an error.
+const MAX_LINE: usize = 1 << 30;
+
+/// Some whole lines of a file.
+pub struct Lines {
+    bytes: Vec<u8>,
+}
+
+/// Cuts a file, or a part of one, into runs of lines.
+pub struct LineReader {
+    name: String,
+    input: Box<dyn Read + Send>,
+    /// Read, but not yet handed over.
+    pending: Vec<u8>,
+    /// Where `pending` begins, counted in uncompressed bytes.
+    position: u64,
+    /// No line begins here or later.
+    end: Option<u64>,
+    /// How many lines have been handed over.
+    n_lines: u64,
+    done: bool,
+}
+
+impl LineReader {
+    /// Opens a file, or the lines that begin in a `range` of it.
+    pub fn open(
+        file: &InputFile,
+        compression: Compression,
+        range: Option<Range<u64>>,
+        window: u64,
+    ) -> Result<Self> {
+        let reader = file.open()?;
+        let size = reader.size();
+        // A line that begins at `start` is ours; to know whether one does, look at the byte before.
+        let from = range.as_ref().map_or(0, |range| range.start.saturating_sub(1));
+        let bytes = Ahead::new(reader, from..size, window.clamp(64 << 10, 4 << 20));
+        let input: Box<dyn Read + Send> = match compression {
+            Compression::None => Box::new(bytes),
+            Compression::Gzip => Box::new(MultiGzDecoder::new(bytes)),
+            Compression::Zstd => {
+                Box::new(zstd::stream::read::Decoder::new(bytes).map_err(|error| Error::shard(&file.name, error))?)
+            }
+        };
+        let mut lines = Self {
+            name: file.name.clone(),
+            input,
+            pending: Vec::new(),
+            position: from,
+            end: range.as_ref().map(|range| range.end),
+            n_lines: 0,
+            done: false,
+        };
+        if range.is_some_and(|range| range.start > 0) {
+            lines.skip_line()?;
+        } else {
+            lines.skip_byte_order_mark()?;
+        }
+        Ok(lines)
+    }
+
+    /// Reads more into `pending`; says whether there was any.
+    fn fill(&mut self) -> Result<bool> {
+        let before = self.pending.len();
+        self.pending.resize(before + (256 << 10), 0);
+        let read = loop {
+            match self.input.read(&mut self.pending[before..]) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.pending.truncate(before + *read.as_ref().unwrap_or(&0));
+        read.map(|n| n > 0).map_err(|error| Error::shard(&self.name, format!("{}: {error}", self.place())))
+    }
+
+    fn skip_line(&mut self) -> Result<()> {
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.pending) {
+                self.pending.drain(..=at);
+                self.position += at as u64 + 1;
+                return Ok(());
+            }
+            self.position += self.pending.len() as u64;
+            self.pending.clear();
+            if !self.fill()? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn skip_byte_order_mark(&mut self) -> Result<()> {
+        while self.pending.len() < 3 && self.fill()? {}
+        if self.pending.starts_with(b"\xef\xbb\xbf") {
+            self.pending.drain(..3);
+            self.position += 3;
+        }
+        Ok(())
+    }
+
+    /// Whole lines of about `RUN_BYTES`, or what is left; empty at the end.
+    fn take_lines(&mut self) -> Result<Vec<u8>> {
+        let mut searched = 0;
+        loop {
+            if let Some(cut) = self.cut(searched) {
+                let rest = self.pending.split_off(cut);
+                let lines = std::mem::replace(&mut self.pending, rest);
+                self.position += lines.len() as u64;
+                return Ok(lines);
+            }
+            searched = self.pending.len();
+            if searched > MAX_LINE {
+                let message = format!("{}: a line of more than {} MiB", self.place(), MAX_LINE >> 20);
+                return Err(Error::shard(&self.name, message));
+            }
+            if !self.fill()? {
+                self.done = true;
+                let lines = std::mem::take(&mut self.pending);
+                let past_end = self.end.is_some_and(|end| self.position >= end);
+                return Ok(if past_end { Vec::new() } else { lines });
+            }
+        }
+    }
+
+    /// Where the pending bytes can be cut: behind the first line end after `RUN_BYTES`, or before the first
+    /// line that is not ours. The first `searched` bytes hold no cut.
+    fn cut(&mut self, searched: usize) -> Option<usize> {
+        if let Some(end) = self.end {
+            if self.position >= end {
+                self.done = true;
+                return Some(0);
+            }
+            // The line that holds byte `end - 1` is the last of ours.
+            let last = (end - 1 - self.position) as usize;
+            if last < RUN_BYTES {
+                let from = last.max(searched);
+                let at = memchr::memchr(b'\n', self.pending.get(from..)?)?;
+                self.done = true;
+                return Some(from + at + 1);
+            }
+        }
+        let from = (RUN_BYTES - 1).max(searched);
+        Some(from + memchr::memchr(b'\n', self.pending.get(from..)?)? + 1)
+    }
+}
+
+impl ChunkReader for LineReader {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>> {
+        while !self.done {
+            let bytes = match self.take_lines() {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.done = true;
+                    // Whole lines before the break are good.
+                    let whole = memchr::memrchr(b'\n', &self.pending).map_or(0, |at| at + 1);
+                    if whole == 0 {
+                        return Err(error);
+                    }
+                    self.pending.truncate(whole);
+                    let bytes = std::mem::take(&mut self.pending);
+                    self.input = Box::new(Broken(Some(error.to_string())));
+                    self.done = false;
+                    bytes
+                }
+            };
+            if !bytes.is_empty() {
+                self.n_lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+                return Ok(Some(Chunk::Lines(Lines { bytes })));
+            }
+        }
+        Ok(None)
+    }
+
+    fn n_rows(&self) -> Option<u64> {
+        None
+    }
+
+    fn place(&self) -> String {
+        format!("after line {} (byte {})", self.n_lines, self.position)
+    }
+}
+
+/// A stream that broke, and says so when it is read on.
+struct Broken(Option<String>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        match self.0.take() {
+            Some(message) => Err(std::io::Error::other(message)),
+            None => Ok(0),
+        }
+    }
+}
+
+impl Lines {
+    /// The memory they hold.
+    pub fn n_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Parses the lines into documents with the columns of `schema`; a line that is no document becomes a
+    /// row with what could be saved in the text column, and a reason. Blank lines are no rows.
+    pub fn decode(self, schema: &SchemaRef, text_column: &str) -> (RecordBatch, Vec<(usize, &'static str)>) {
+        let is_text = |field: &Field| field.name() == text_column;
+        let mut columns: Vec<Column> =
+            schema.fields().iter().map(|field| Column::new(field, !is_text(field))).collect();
+        let text = schema.index_of(text_column).ok();
+        let extra = schema.index_of(EXTRA).ok();
+        let mut bad = Vec::new();
+        let mut n_rows = 0;
+        let mut rest = String::new();
+        for line in self.bytes.split(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            rest.clear();
+            let parsed = parse(line);
+            let mut save = |columns: &mut Vec<Column>, reason| {
+                bad.push((n_rows, reason));
+                if let Some(text) = text.filter(|&text| columns[text].len() == n_rows) {
+                    columns[text].strings().append_value(String::from_utf8_lossy(line));
+                }
+            };
+            match parsed {
+                Err(reason) => save(&mut columns, reason),
+                Ok(fields) => {
+                    for (name, value) in &fields.0 {
+                        let known = schema.index_of(name).ok().filter(|index| Some(*index) != extra);
+                        let taken = known.is_some_and(|index| columns[index].push(value.get(), n_rows));
+                        if taken {
+                            continue;
+                        }
+                        if known.is_some() && known == text && columns[text.unwrap_or_default()].len() == n_rows {
+                            if value.get() != "null" {
+                                save(&mut columns, "text_not_a_string");
+                            }
+                        } else if extra.is_some() && value.get() != "null" {
+                            add_field(&mut rest, name, value.get());
+                        }
+                    }
+                }
+            }
+            if let (Some(extra), false) = (extra, rest.is_empty()) {
+                rest.push('}');
+                columns[extra].strings().append_value(&rest);
+            }
+            n_rows += 1;
+            for column in &mut columns {
+                column.fill(n_rows);
+            }
+        }
+        let fields: Vec<Field> = schema
+            .fields()
+            .iter()
+            .zip(&columns)
+            .map(|(field, column)| Field::new(field.name(), column.data_type(), true))
+            .collect();
+        let arrays = columns.into_iter().map(Column::finish).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
+        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+            .expect("the columns were built for these fields, each filled to the same length");
+        (batch, bad)
+    }
+}
+
+/// Adds a field to the text of a JSON object that is still open.
+fn add_field(object: &mut String, name: &str, value: &str) {
+    object.push(if object.is_empty() { '{' } else { ',' });
+    object.push_str(&serde_json::to_string(name).expect("a string is valid JSON"));
+    object.push(':');
+    object.push_str(value);
+}
+
+/// The fields of a JSON object, in order, values unparsed.
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+fn parse(line: &[u8]) -> Result<Fields<'_>, &'static str> {
+    let text = std::str::from_utf8(line).map_err(|_| "invalid_utf8")?;
+    serde_json::from_str(text).map_err(|_| "invalid_json")
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    fields.push((name, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Each)
+    }
+}
+
+/// A field's name, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A column being built. Each row is pushed at most once; the rest are filled with nulls.
+enum Column {
+    /// Strings, and whether a number counts as one, as ids often are numbers.
+    Strings(LargeStringBuilder, bool),
+    Ints(Int64Builder),
+    UnsignedInts(UInt64Builder),
+    Floats(Float64Builder),
+    Bools(BooleanBuilder),
+    /// A type that only Parquet shards of the corpus have.
+    Other(DataType, usize),
+}
+
+impl Column {
+    fn new(field: &Field, takes_numbers: bool) -> Self {
+        let data_type = match field.data_type() {
+            DataType::Dictionary(_, value) => value,
+            other => other,
+        };
+        match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                Self::Strings(LargeStringBuilder::new(), takes_numbers)
+            }
+            DataType::UInt64 => Self::UnsignedInts(UInt64Builder::new()),
+            ty if ty.is_integer() => Self::Ints(Int64Builder::new()),
+            ty if ty.is_floating() => Self::Floats(Float64Builder::new()),
+            DataType::Boolean => Self::Bools(BooleanBuilder::new()),
+            other => Self::Other(other.clone(), 0),
+        }
+    }
+
+    fn len(&self) -> usize {
+        use arrow::array::ArrayBuilder;
+        match self {
+            Self::Strings(builder, _) => builder.len(),
+            Self::Ints(builder) => builder.len(),
+            Self::UnsignedInts(builder) => builder.len(),
+            Self::Floats(builder) => builder.len(),
+            Self::Bools(builder) => builder.len(),
+            Self::Other(_, len) => *len,
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match self {
+            Self::Strings(..) => DataType::LargeUtf8,
+            Self::Ints(_) => DataType::Int64,
+            Self::UnsignedInts(_) => DataType::UInt64,
+            Self::Floats(_) => DataType::Float64,
+            Self::Bools(_) => DataType::Boolean,
+            Self::Other(data_type, _) => data_type.clone(),
+        }
+    }
+
+    /// The builder of a column known to hold strings.
+    fn strings(&mut self) -> &mut LargeStringBuilder {
+        match self {
+            Self::Strings(builder, _) => builder,
+            _ => unreachable!("the text and the extra column are strings"),
+        }
+    }
+
+    /// Puts a JSON value into row `row`; says no if it does not fit the column or the row is taken.
+    fn push(&mut self, json: &str, row: usize) -> bool {
+        if self.len() > row {
+            return false;
+        }
+        match self {
+            Self::Strings(builder, takes_numbers) => match serde_json::from_str::<Name<'_>>(json) {
+                Ok(Name(value)) => builder.append_value(value),
+                Err(_) if *takes_numbers && json.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+                    builder.append_value(json);
+                }
+                Err(_) => return false,
+            },
+            Self::Ints(builder) => match json.parse() {
+                Ok(value) => builder.append_value(value),
+                Err(_) => return false,
+            },
+            Self::UnsignedInts(builder) => match json.parse() {
+                Ok(value) => builder.append_value(value),
+                Err(_) => return false,
+            },
+            Self::Floats(builder) => match serde_json::from_str(json) {
+                Ok(value) => builder.append_value(value),
+                Err(_) => return false,
+            },
+            Self::Bools(builder) => match json {
+                "true" => builder.append_value(true),
+                "false" => builder.append_value(false),
+                _ => return false,
+            },
+            Self::Other(..) => return false,
+        }
+        true
+    }
+
+    /// Fills up to `n_rows` rows with nulls.
+    fn fill(&mut self, n_rows: usize) {
+        while self.len() < n_rows {
+            match self {
+                Self::Strings(builder, _) => builder.append_null(),
+                Self::Ints(builder) => builder.append_null(),
+                Self::UnsignedInts(builder) => builder.append_null(),
+                Self::Floats(builder) => builder.append_null(),
+                Self::Bools(builder) => builder.append_null(),
+                Self::Other(_, len) => *len += 1,
+            }
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Strings(mut builder, _) => Arc::new(builder.finish()),
+            Self::Ints(mut builder) => Arc::new(builder.finish()),
+            Self::UnsignedInts(mut builder) => Arc::new(builder.finish()),
+            Self::Floats(mut builder) => Arc::new(builder.finish()),
+            Self::Bools(mut builder) => Arc::new(builder.finish()),
+            Self::Other(data_type, len) => arrow::array::new_null_array(&data_type, len),
+        }
+    }
+}

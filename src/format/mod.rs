@@ -1,0 +1,293 @@
+//! The formats of shards: which file is what, and how it becomes batches and is made of them.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, LargeBinaryArray, RecordBatch, RecordBatchOptions, StringArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+use crate::plan::{Layout, Part, Piece};
+use crate::schema;
+
+pub mod ahead;
+pub mod input;
+pub mod jsonl;
+pub mod parquet;
+pub mod write;
+
+use input::InputFile;
+
+/// The format of an input file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Parquet.
+    Parquet,
+    /// JSON Lines, perhaps compressed.
+    JsonLines(Compression),
+}
+
+/// How a stream of lines is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, of one or many members.
+    Gzip,
+    /// zstd, of one or many frames.
+    Zstd,
+}
+
+impl Format {
+    /// The format that a file's name promises.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+        if ends(&[".parquet", ".pq"]) {
+            Some(Self::Parquet)
+        } else if ends(&[".jsonl", ".ndjson"]) {
+            Some(Self::JsonLines(Compression::None))
+        } else if ends(&[".jsonl.gz", ".ndjson.gz", ".json.gz"]) {
+            Some(Self::JsonLines(Compression::Gzip))
+        } else if ends(&[".jsonl.zst", ".ndjson.zst", ".json.zst", ".jsonl.zstd"]) {
+            Some(Self::JsonLines(Compression::Zstd))
+        } else {
+            None
+        }
+    }
+
+    /// The format that a file's first bytes show, where they show one.
+    fn of_content(start: &[u8]) -> Option<Self> {
+        match start {
+            [b'P', b'A', b'R', b'1', ..] => Some(Self::Parquet),
+            [0x1f, 0x8b, ..] => Some(Self::JsonLines(Compression::Gzip)),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::JsonLines(Compression::Zstd)),
+            _ => {
+                let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
+                (text.first() == Some(&b'{')).then_some(Self::JsonLines(Compression::None))
+            }
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "Parquet",
+            Self::JsonLines(Compression::None) => "JSON Lines",
+            Self::JsonLines(Compression::Gzip) => "gzip-compressed",
+            Self::JsonLines(Compression::Zstd) => "zstd-compressed",
+        }
+    }
+}
+
+/// What can be known of a file without reading its documents.
+pub struct Inspected {
+    /// How it can be cut.
+    pub layout: Layout,
+    /// Its columns; JSON Lines have none until the plan gives them some.
+    pub schema: Option<SchemaRef>,
+}
+
+/// Looks into a file. A file that cannot be read, or is not what its name says, is `Layout::Unreadable`.
+pub fn inspect(file: &InputFile, text_column: &str) -> Inspected {
+    match try_inspect(file, text_column) {
+        Ok(inspected) => inspected,
+        Err(error) => {
+            let message = match error {
+                Error::Shard { message, .. } | Error::Io { message, .. } => message,
+                other => other.to_string(),
+            };
+            Inspected { layout: Layout::Unreadable(message), schema: None }
+        }
+    }
+}
+
+fn try_inspect(file: &InputFile, text_column: &str) -> Result<Inspected> {
+    let reader = file.open()?;
+    let mut start = vec![0; reader.size().min(64) as usize];
+    reader.read_at(0, &mut start)?;
+    if let Some(found) = Format::of_content(&start).filter(|&found| found != file.format) {
+        let message = format!("the name says {}, the content is {}", file.format.name(), found.name());
+        return Err(Error::shard(&file.name, message));
+    }
+    match file.format {
+        Format::Parquet => {
+            let parquet = parquet::ParquetFile::open(reader, &file.name)?;
+            let schema = parquet.schema();
+            text_type(&schema, text_column).map_err(|message| Error::shard(&file.name, message))?;
+            Ok(Inspected { layout: Layout::RowGroups(parquet.row_groups()), schema: Some(schema) })
+        }
+        Format::JsonLines(Compression::None) => {
+            if !start.trim_ascii().is_empty() && Format::of_content(&start).is_none() {
+                return Err(Error::shard(&file.name, "not JSON Lines: the first line is no object `{…}`"));
+            }
+            Ok(Inspected { layout: Layout::Lines, schema: None })
+        }
+        Format::JsonLines(_) => Ok(Inspected { layout: Layout::Stream, schema: None }),
+    }
+}
+
+/// The type of the text column, or what is wrong with it.
+pub fn text_type(schema: &Schema, text_column: &str) -> Result<DataType, String> {
+    let Ok(field) = schema.field_with_name(text_column) else {
+        let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        return Err(format!(
+            "there is no column `{text_column}`; the columns are {}; name the one with the text with --text-column",
+            names.join(", ")
+        ));
+    };
+    let string = match field.data_type() {
+        DataType::Dictionary(_, value) => value.as_ref(),
+        other => other,
+    };
+    if matches!(string, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+        Ok(field.data_type().clone())
+    } else {
+        Err(format!("column `{text_column}` is {}, not text", field.data_type()))
+    }
+}
+
+/// What a reader hands over: bytes that still have to become documents, which any thread can do.
+pub enum Chunk {
+    /// A batch of Parquet, its text not yet checked for UTF-8.
+    Batch(RecordBatch),
+    /// Some lines.
+    Lines(jsonl::Lines),
+}
+
+/// A batch of documents as they were read.
+pub struct Decoded {
+    /// The documents, in the schema that was asked for.
+    pub batch: RecordBatch,
+    /// Rows that could not be read as documents, with the reason, in order. Their text is what could be saved.
+    pub bad: Vec<(usize, &'static str)>,
+    /// The bytes of text.
+    pub text_bytes: usize,
+}
+
+impl Chunk {
+    /// The memory it holds.
+    pub fn n_bytes(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.get_array_memory_size(),
+            Self::Lines(lines) => lines.n_bytes(),
+        }
+    }
+
+    /// Turns it into documents of `schema`.
+    pub fn decode(self, schema: &SchemaRef, text_column: &str) -> Result<Decoded, String> {
+        let (batch, bad) = match self {
+            Self::Batch(batch) => check_text(&batch, text_column)?,
+            Self::Lines(lines) => lines.decode(schema, text_column),
+        };
+        let batch = schema::fit(&batch, schema).map_err(|error| error.to_string())?;
+        let text_bytes = batch.column_by_name(text_column).map_or(0, |text| string_bytes(text));
+        Ok(Decoded { batch, bad, text_bytes })
+    }
+}
+
+/// The bytes of the strings of a text column.
+pub fn string_bytes(column: &dyn Array) -> usize {
+    match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().values().len(),
+        DataType::LargeUtf8 => column.as_string::<i64>().values().len(),
+        DataType::Utf8View => column.as_string_view().lengths().map(|len| len as usize).sum(),
+        _ => column.get_array_memory_size(),
+    }
+}
+
+/// The text column, read as bytes, as text: rows that are not UTF-8 are repaired and reported.
+fn check_text(batch: &RecordBatch, text_column: &str) -> Result<(RecordBatch, Vec<(usize, &'static str)>), String> {
+    let Ok(index) = batch.schema_ref().index_of(text_column) else { return Ok((batch.clone(), Vec::new())) };
+    let column = batch.column(index);
+    let text: Result<ArrayRef, _> = match column.data_type() {
+        DataType::Binary => {
+            let bytes: &BinaryArray = column.as_binary();
+            StringArray::try_from_binary(bytes.clone()).map(|text| Arc::new(text) as ArrayRef)
+        }
+        DataType::LargeBinary => {
+            let bytes: &LargeBinaryArray = column.as_binary();
+            arrow::array::LargeStringArray::try_from_binary(bytes.clone()).map(|text| Arc::new(text) as ArrayRef)
+        }
+        _ => return Ok((batch.clone(), Vec::new())),
+    };
+    let mut bad = Vec::new();
+    let text = match text {
+        Ok(text) => text,
+        Err(_) => {
+            let bytes = cast(column, &DataType::LargeBinary).map_err(|error| error.to_string())?;
+            let bytes: &LargeBinaryArray = bytes.as_binary();
+            let mut builder = arrow::array::LargeStringBuilder::new();
+            for (row, value) in bytes.iter().enumerate() {
+                if value.is_some_and(|value| std::str::from_utf8(value).is_err()) {
+                    bad.push((row, "invalid_utf8"));
+                }
+                builder.append_option(value.map(String::from_utf8_lossy));
+            }
+            Arc::new(builder.finish()) as ArrayRef
+        }
+    };
+    let mut columns = batch.columns().to_vec();
+    let fields = batch.schema_ref().fields().iter().enumerate().map(|(i, field)| {
+        if i == index {
+            Arc::new(field.as_ref().clone().with_data_type(text.data_type().clone()))
+        } else {
+            field.clone()
+        }
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    columns[index] = text;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let batch = RecordBatch::try_new_with_options(schema, columns, &options).map_err(|error| error.to_string())?;
+    Ok((batch, bad))
+}
+
+/// Reads the chunks of one piece of a file, in order.
+pub trait ChunkReader: Send {
+    /// The next chunk, or `None` at the end. After an error there is nothing more.
+    fn next_chunk(&mut self) -> Result<Option<Chunk>>;
+
+    /// How many rows the piece has in all, if the file tells.
+    fn n_rows(&self) -> Option<u64>;
+
+    /// Where the reader stands, for messages.
+    fn place(&self) -> String;
+}
+
+/// Opens a piece of a file. Only the columns named are read from formats that allow it.
+pub fn open(file: &InputFile, piece: &Piece, columns: &Columns, window: u64) -> Result<Box<dyn ChunkReader>> {
+    match file.format {
+        Format::Parquet => {
+            let parquet = parquet::ParquetFile::open(file.open()?, &file.name)?;
+            let n_groups = parquet.row_groups().len();
+            let groups = match piece.part {
+                Part::RowGroups { first, end } => first..end.min(n_groups),
+                Part::All | Part::Bytes { .. } => 0..n_groups,
+            };
+            Ok(Box::new(parquet.read(groups, columns, window)?))
+        }
+        Format::JsonLines(compression) => {
+            let range = match piece.part {
+                Part::Bytes { start, end } => Some(start..end),
+                Part::All | Part::RowGroups { .. } => None,
+            };
+            Ok(Box::new(jsonl::LineReader::open(file, compression, range, window)?))
+        }
+    }
+}
+
+/// Which columns to read.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    /// The text.
+    pub text: String,
+    /// The others; all if `None`.
+    pub others: Option<Vec<String>>,
+}
+
+impl Columns {
+    fn wants(&self, name: &str) -> bool {
+        name == self.text || self.others.as_ref().is_none_or(|others| others.iter().any(|other| other == name))
+    }
+}

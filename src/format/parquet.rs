@@ -1,0 +1,323 @@
+//! Reading Parquet: page by page, so that memory is bounded whatever the size of a row group.
+
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::Type as PhysicalType;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{ChunkReader as ParquetBytes, Length};
+use parquet::schema::types::{SchemaDescriptor, Type};
+
+use super::ahead::Ahead;
+use super::{Chunk, ChunkReader, Columns};
+use crate::error::{Error, Result};
+use crate::plan::RowGroup;
+use crate::store::ReadAt;
+
+/// The bytes of a batch that readers aim at. Decided by the file alone, so that batches are the same on
+/// every machine.
+const BATCH_BYTES: u64 = 2 << 20;
+/// The most rows of a batch.
+const BATCH_ROWS: u64 = 8192;
+
+/// A Parquet file whose footer has been read.
+pub struct ParquetFile {
+    file: Arc<dyn ReadAt>,
+    name: String,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ParquetFile {
+    /// Reads the footer.
+    pub fn open(file: Arc<dyn ReadAt>, name: &str) -> Result<Self> {
+        let metadata = ArrowReaderMetadata::load(&Plain(file.clone()), ArrowReaderOptions::new())
+            .map_err(|error| Error::shard(name, describe(&error)))?;
+        Ok(Self { file, name: name.to_owned(), metadata })
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.metadata.schema().clone()
+    }
+
+    /// The row groups.
+    pub fn row_groups(&self) -> Vec<RowGroup> {
+        let groups = self.metadata.metadata().row_groups();
+        groups
+            .iter()
+            .map(|group| RowGroup {
+                rows: group.num_rows().max(0) as u64,
+                bytes: group.total_byte_size().max(0) as u64,
+            })
+            .collect()
+    }
+
+    /// A reader of some row groups.
+    pub fn read(self, groups: Range<usize>, columns: &Columns, window: u64) -> Result<RowGroups> {
+        let (metadata, file) = (as_bytes(&self.metadata, &self.file, &columns.text), self.file);
+        let metadata = metadata.map_err(|error| Error::shard(&self.name, describe(&error)))?;
+        let mask = ProjectionMask::roots(
+            metadata.parquet_schema(),
+            metadata
+                .schema()
+                .fields()
+                .iter()
+                .enumerate()
+                .filter(|(_, field)| columns.wants(field.name()))
+                .map(|(i, _)| i),
+        );
+        Ok(RowGroups {
+            file,
+            name: self.name,
+            metadata,
+            mask,
+            window,
+            next: groups.start,
+            groups,
+            current: None,
+            read: 0,
+        })
+    }
+}
+
+/// The metadata with the text column read as bytes, so that one document that is not UTF-8 costs only itself.
+fn as_bytes(
+    metadata: &ArrowReaderMetadata,
+    file: &Arc<dyn ReadAt>,
+    text_column: &str,
+) -> Result<ArrowReaderMetadata, ParquetError> {
+    let descriptor = metadata.parquet_schema();
+    let root = descriptor.root_schema();
+    let is_text = |field: &Type| field.name() == text_column && field.is_primitive();
+    let fields = root
+        .get_fields()
+        .iter()
+        .map(|field| {
+            if is_text(field) {
+                let bytes = Type::primitive_type_builder(field.name(), PhysicalType::BYTE_ARRAY)
+                    .with_repetition(field.get_basic_info().repetition());
+                bytes.build().map(Arc::new)
+            } else {
+                Ok(field.clone())
+            }
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let root = Type::group_type_builder(root.name()).with_fields(fields).build()?;
+    let arrow_fields = metadata.schema().fields().iter().map(|field| {
+        if field.name() != text_column {
+            return field.as_ref().clone();
+        }
+        let bytes = match field.data_type() {
+            DataType::LargeUtf8 | DataType::LargeBinary => DataType::LargeBinary,
+            _ => DataType::Binary,
+        };
+        Field::new(field.name(), bytes, field.is_nullable()).with_metadata(field.metadata().clone())
+    });
+    let schema = Schema::new(arrow_fields.collect::<Vec<_>>());
+    let options = ArrowReaderOptions::new()
+        .with_parquet_schema(Arc::new(SchemaDescriptor::new(Arc::new(root))))
+        .with_schema(Arc::new(schema));
+    ArrowReaderMetadata::load(&Plain(file.clone()), options)
+}
+
+/// Reads row groups, one after the other.
+pub struct RowGroups {
+    file: Arc<dyn ReadAt>,
+    name: String,
+    metadata: ArrowReaderMetadata,
+    mask: ProjectionMask,
+    window: u64,
+    groups: Range<usize>,
+    next: usize,
+    current: Option<ParquetRecordBatchReader>,
+    read: u64,
+}
+
+impl RowGroups {
+    fn open_group(&self, index: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let group = self.metadata.metadata().row_group(index);
+        let mut n_chunks = 0;
+        let mut bytes = 0;
+        for i in (0..group.num_columns()).filter(|&i| self.mask.leaf_included(i)) {
+            n_chunks += 1;
+            bytes += group.column(i).uncompressed_size().max(0) as u64;
+        }
+        let rows = group.num_rows().max(1) as u64;
+        let batch_rows = (BATCH_BYTES / (bytes / rows).max(1)).clamp(1, BATCH_ROWS);
+        let source = Pages::new(&self.file, self.metadata.metadata(), index, self.window / n_chunks.max(1))?;
+        ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
+            .with_row_groups(vec![index])
+            .with_projection(self.mask.clone())
+            .with_batch_size(batch_rows as usize)
+            .build()
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, String> {
+        loop {
+            if let Some(reader) = &mut self.current {
+                if let Some(batch) = reader.next() {
+                    return batch.map(Some).map_err(|error| error.to_string());
+                }
+                self.current = None;
+            }
+            if self.next >= self.groups.end {
+                return Ok(None);
+            }
+            self.current = Some(self.open_group(self.next).map_err(|error| describe(&error))?);
+            self.next += 1;
+        }
+    }
+}
+
+impl ChunkReader for RowGroups {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>> {
+        match self.next_batch() {
+            Ok(batch) => {
+                self.read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+                Ok(batch.map(Chunk::Batch))
+            }
+            Err(message) => {
+                let place = self.place();
+                self.current = None;
+                self.next = self.groups.end;
+                Err(Error::shard(&self.name, format!("{place}: {message}")))
+            }
+        }
+    }
+
+    fn n_rows(&self) -> Option<u64> {
+        let groups = &self.metadata.metadata().row_groups()[self.groups.clone()];
+        Some(groups.iter().map(|group| group.num_rows().max(0) as u64).sum())
+    }
+
+    fn place(&self) -> String {
+        format!("row group {}, after {} rows", self.next.saturating_sub(1).max(self.groups.start), self.read)
+    }
+}
+
+/// An error of the `parquet` crate without its prefixes.
+fn describe(error: &ParquetError) -> String {
+    match error {
+        ParquetError::General(message) | ParquetError::EOF(message) => message.clone(),
+        ParquetError::External(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Reads of a whole file, for footers.
+struct Plain(Arc<dyn ReadAt>);
+
+impl Length for Plain {
+    fn len(&self) -> u64 {
+        self.0.size()
+    }
+}
+
+impl ParquetBytes for Plain {
+    type T = Ahead;
+
+    fn get_read(&self, start: u64) -> Result<Ahead, ParquetError> {
+        Ok(Ahead::new(self.0.clone(), start..self.0.size(), 64 << 10))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        if start + length as u64 > self.0.size() {
+            return Err(ParquetError::EOF(format!(
+                "the footer points past the end of the file, at {start} + {length}"
+            )));
+        }
+        let mut bytes = vec![0; length];
+        self.0.read_at(start, &mut bytes).map_err(|error| ParquetError::External(Box::new(error)))?;
+        Ok(bytes.into())
+    }
+}
+
+/// The pages of one row group: a window onto each column chunk.
+struct Pages {
+    size: u64,
+    chunks: Arc<[(Range<u64>, Mutex<Ahead>)]>,
+}
+
+impl Pages {
+    fn new(
+        file: &Arc<dyn ReadAt>,
+        metadata: &ParquetMetaData,
+        group: usize,
+        window: u64,
+    ) -> Result<Self, ParquetError> {
+        let size = file.size();
+        let chunk = |column: &parquet::file::metadata::ColumnChunkMetaData| {
+            let (start, len) = column.byte_range();
+            let range = start..start.saturating_add(len);
+            if range.end > size {
+                return Err(ParquetError::EOF(format!(
+                    "a column chunk ends at {} in a file of {size} bytes",
+                    range.end
+                )));
+            }
+            let window = window.clamp(64 << 10, 4 << 20);
+            Ok((range.clone(), Mutex::new(Ahead::new(file.clone(), range, window))))
+        };
+        let chunks = metadata.row_group(group).columns().iter().map(chunk).collect::<Result<_, _>>()?;
+        Ok(Self { size, chunks })
+    }
+
+    fn chunk(&self, offset: u64) -> Result<usize, ParquetError> {
+        let found = self.chunks.iter().position(|(range, _)| range.contains(&offset));
+        found.ok_or_else(|| ParquetError::EOF(format!("a page at {offset} is in no column chunk")))
+    }
+}
+
+impl Length for Pages {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ParquetBytes for Pages {
+    type T = PageHeader;
+
+    fn get_read(&self, start: u64) -> Result<PageHeader, ParquetError> {
+        let chunk = self.chunk(start)?;
+        Ok(PageHeader { chunks: self.chunks.clone(), chunk, position: start, some: Bytes::new() })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let (range, ahead) = &self.chunks[self.chunk(start)?];
+        if start + length as u64 > range.end {
+            return Err(ParquetError::EOF(format!("a page at {start} is longer than its column chunk")));
+        }
+        let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.slice(start, length).map_err(|error| ParquetError::External(Box::new(error)))
+    }
+}
+
+/// Reads the header of a page.
+struct PageHeader {
+    chunks: Arc<[(Range<u64>, Mutex<Ahead>)]>,
+    chunk: usize,
+    position: u64,
+    some: Bytes,
+}
+
+impl Read for PageHeader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.some.is_empty() {
+            let mut ahead = self.chunks[self.chunk].1.lock().unwrap_or_else(PoisonError::into_inner);
+            self.some = ahead.some(self.position).map_err(io::Error::other)?;
+        }
+        let n = self.some.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&self.some.split_to(n));
+        self.position += n as u64;
+        Ok(n)
+    }
+}

@@ -1,0 +1,433 @@
+//! A pipeline: the stages a file lists, checked all at once before the first byte of data, and the passes
+//! they are cut into.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::doc::Columns;
+use crate::error::{Error, Result};
+use crate::stage::{Entry, Need, NeedKind, Stage};
+use crate::{annotate, corpus, filter, normalize};
+
+/// The families of stages, in the order they are listed to users.
+pub const FAMILIES: [(&str, &[Entry]); 4] =
+    [("normalize", normalize::ALL), ("filter", filter::ALL), ("annotate", annotate::ALL), ("corpus", corpus::ALL)];
+
+/// The table line of the stage called `name`.
+pub fn entry(name: &str) -> Option<&'static Entry> {
+    FAMILIES.iter().flat_map(|(_, all)| *all).find(|entry| entry.name == name)
+}
+
+/// A checked pipeline.
+pub struct Pipeline {
+    /// What the input looks like.
+    pub input: InputSettings,
+    /// What the output looks like.
+    pub output: OutputSettings,
+    /// The stages in order.
+    pub stages: Vec<StageSpec>,
+    /// The pipeline as one text, settings left out by the user left out too: what makes two runs the same.
+    pub fingerprint: String,
+}
+
+/// What the input looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InputSettings {
+    /// The column that holds the text.
+    pub text_column: String,
+    /// The column that names a document; it need not be there.
+    pub id_column: String,
+    /// Lets a stage replace an input column of the same name.
+    pub replace_columns: bool,
+}
+
+impl Default for InputSettings {
+    fn default() -> Self {
+        Self { text_column: "text".into(), id_column: "id".into(), replace_columns: false }
+    }
+}
+
+/// What the output looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputSettings {
+    /// Parquet or JSON Lines.
+    pub format: OutputFormat,
+    /// The zstd level, 1 to 22.
+    pub compression_level: i32,
+    /// The most rows of a Parquet row group.
+    pub row_group_rows: usize,
+    /// The bytes of text after which a Parquet row group is closed.
+    pub row_group_bytes: usize,
+}
+
+impl Default for OutputSettings {
+    fn default() -> Self {
+        Self { format: OutputFormat::Parquet, compression_level: 3, row_group_rows: 100_000, row_group_bytes: 32 << 20 }
+    }
+}
+
+/// The format of output shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputFormat {
+    /// Parquet, zstd inside.
+    Parquet,
+    /// JSON Lines.
+    Jsonl,
+    /// JSON Lines, zstd-compressed.
+    JsonlZst,
+}
+
+impl OutputFormat {
+    /// The ending of file names.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Jsonl => "jsonl",
+            Self::JsonlZst => "jsonl.zst",
+        }
+    }
+}
+
+/// A stage of a pipeline.
+pub struct StageSpec {
+    /// The name in reports: the stage's own, or the one the pipeline gives it.
+    pub name: String,
+    /// The stage's own name.
+    pub kind: &'static str,
+    /// The documents it runs for.
+    pub when: When,
+    /// What runs.
+    pub stage: Stage,
+}
+
+/// Which documents a stage runs for: those whose columns have one of the values listed in `when`, and none
+/// of those listed in `unless`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct When {
+    only: BTreeMap<String, BTreeSet<String>>,
+    never: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl When {
+    /// Whether the stage runs for every document.
+    pub fn is_always(&self) -> bool {
+        self.only.is_empty() && self.never.is_empty()
+    }
+
+    /// Whether the stage runs for a document with these columns. A null matches no list.
+    pub fn matches(&self, columns: &dyn Columns) -> bool {
+        let has = |(column, values): (&String, &BTreeSet<String>)| {
+            columns.string(column).is_some_and(|value| values.contains(value))
+        };
+        self.only.iter().all(has) && !self.never.iter().any(has)
+    }
+
+    /// The columns it looks at.
+    pub fn columns(&self) -> impl Iterator<Item = &String> {
+        self.only.keys().chain(self.never.keys())
+    }
+}
+
+/// One walk through the corpus, between two exchanges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// Its number, from 0.
+    pub index: usize,
+    /// Stages before the last exchange that wrote nothing then and run again now: annotators.
+    pub replays: Vec<usize>,
+    /// The corpus stages whose rulings are met at the start.
+    pub rulings: Vec<usize>,
+    /// The stages that run on each document.
+    pub local: Vec<usize>,
+    /// The corpus stages whose keys are gathered at the end.
+    pub emits: Vec<usize>,
+    /// Whether it leaves documents. A first pass that would neither rewrite nor drop does not; the next
+    /// pass reads the input again.
+    pub writes: bool,
+}
+
+impl Pipeline {
+    /// Reads and checks a pipeline file's text. `place` names it in messages.
+    pub fn parse(text: &str, place: &str) -> Result<Self> {
+        let table = toml::from_str::<toml::Table>(text).map_err(|error| {
+            let line = error
+                .span()
+                .map_or(String::new(), |span| format!("line {}: ", text[..span.start].matches('\n').count() + 1));
+            Error::refused(format!("{place}: {line}{}", error.message()))
+        })?;
+        Self::from_table(table, place)
+    }
+
+    /// Checks a pipeline given as a table of `input`, `output` and a list `stage`.
+    pub fn from_table(table: toml::Table, place: &str) -> Result<Self> {
+        let fingerprint = serde_json::to_string(&table).expect("a table of plain values");
+        let file: File = table.try_into().map_err(|error| Error::refused(format!("{place}: {}", error.message())))?;
+        let stages = file
+            .stage
+            .into_iter()
+            .enumerate()
+            .map(|(i, table)| StageSpec::parse(table, &format!("{place}: stage {}", i + 1)))
+            .collect::<Result<Vec<_>>>()?;
+        let pipeline = Self { input: file.input, output: file.output, stages, fingerprint };
+        pipeline.check().map_err(|message| Error::refused(format!("{place}: {message}")))?;
+        Ok(pipeline)
+    }
+
+    /// The passes that the stages are cut into.
+    pub fn passes(&self) -> Vec<Pass> {
+        let mut passes = vec![Pass::new(0)];
+        for (i, spec) in self.stages.iter().enumerate() {
+            let last = passes.last_mut().expect("there is always one");
+            if matches!(spec.stage, Stage::Corpus(_)) {
+                last.emits.push(i);
+            } else if last.emits.is_empty() {
+                last.local.push(i);
+            } else {
+                let next = self.pass_after(last);
+                passes.push(Pass { local: vec![i], ..next });
+            }
+        }
+        let last = passes.last().expect("there is always one");
+        if !last.emits.is_empty() {
+            passes.push(self.pass_after(last));
+        }
+        for pass in &mut passes {
+            let changes = |&i: &usize| self.stages[i].stage.rewrites() || self.stages[i].stage.drops();
+            pass.writes = pass.index > 0 || pass.emits.is_empty() || pass.local.iter().any(changes);
+        }
+        for i in 1..passes.len() {
+            if !passes[i - 1].writes {
+                passes[i].replays = passes[i - 1].local.clone();
+            }
+        }
+        passes
+    }
+
+    fn pass_after(&self, pass: &Pass) -> Pass {
+        Pass { rulings: pass.emits.clone(), ..Pass::new(pass.index + 1) }
+    }
+
+    /// The input columns that stages look at and no stage before them adds.
+    pub fn needs(&self) -> BTreeSet<Need> {
+        let mut added = BTreeSet::new();
+        let mut needs = BTreeSet::new();
+        for spec in &self.stages {
+            let when = spec.when.columns().map(|column| Need { column: column.clone(), kind: NeedKind::String });
+            let own = match &spec.stage {
+                Stage::Corpus(stage) => stage.needs(),
+                _ => Vec::new(),
+            };
+            needs.extend(when.chain(own).filter(|need| !added.contains(&need.column)));
+            added.extend(spec.stage.columns().iter().map(|field| field.name().clone()));
+        }
+        needs
+    }
+
+    /// The rules that hold between stages.
+    fn check(&self) -> Result<(), String> {
+        if !(1..=22).contains(&self.output.compression_level) {
+            return Err(format!("output: `compression_level` is {}, zstd has 1 to 22", self.output.compression_level));
+        }
+        if self.output.row_group_rows == 0 || self.output.row_group_bytes == 0 {
+            return Err("output: a row group cannot be empty: `row_group_rows` and `row_group_bytes` begin at 1".into());
+        }
+        let mut names = BTreeSet::new();
+        let mut columns = BTreeMap::new();
+        let mut rewriter: Option<&str> = None;
+        let mut fixes_text: Option<&str> = None;
+        for (i, spec) in self.stages.iter().enumerate() {
+            let place = format!("stage {} ({})", i + 1, spec.name);
+            if !names.insert(&spec.name) {
+                return Err(format!(
+                    "{place}: this name is taken by an earlier stage; give it another with `name = \"…\"`"
+                ));
+            }
+            for field in spec.stage.columns() {
+                if let Some(other) = columns.insert(field.name().clone(), &spec.name) {
+                    return Err(format!("{place}: column `{}` is added by {other} already", field.name()));
+                }
+            }
+            if spec.stage.rewrites() {
+                if let Some(earlier) = fixes_text {
+                    return Err(format!(
+                        "{place}: it rewrites the text after {earlier} has named or compared it; move it before {earlier}"
+                    ));
+                }
+                rewriter = rewriter.or(Some(&spec.name));
+            }
+            match &spec.stage {
+                Stage::Annotate(stage) if stage.reads_origin() => {
+                    if let Some(earlier) = rewriter {
+                        return Err(format!(
+                            "{place}: it names the text as first read, so it must stand before {earlier}, which rewrites it"
+                        ));
+                    }
+                    if self.stages[..i].iter().any(|spec| matches!(spec.stage, Stage::Corpus(_))) {
+                        return Err(format!(
+                            "{place}: it names the text as first read, so it must stand before any corpus stage"
+                        ));
+                    }
+                }
+                Stage::Annotate(stage) if stage.columns().iter().any(|field| field.name() == "content_key") => {
+                    fixes_text = fixes_text.or(Some(&spec.name));
+                }
+                Stage::Corpus(stage) if stage.is_dedup() => fixes_text = fixes_text.or(Some(&spec.name)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pass {
+    fn new(index: usize) -> Self {
+        Self { index, replays: vec![], rulings: vec![], local: vec![], emits: vec![], writes: true }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    input: InputSettings,
+    #[serde(default)]
+    output: OutputSettings,
+    #[serde(default)]
+    stage: Vec<toml::Table>,
+}
+
+impl StageSpec {
+    /// Takes the keys that every stage has (`use`, `name`, `when`, `unless`) out of the table; the rest are
+    /// the stage's settings.
+    fn parse(mut table: toml::Table, place: &str) -> Result<Self> {
+        let refuse = |message: String| Error::refused(format!("{place}{message}"));
+        let mut string = |key: &str| match table.remove(key) {
+            None => Ok(None),
+            Some(toml::Value::String(value)) => Ok(Some(value)),
+            Some(other) => Err(refuse(format!(": `{key}` is a string, not {}", other.type_str()))),
+        };
+        let kind = string("use")?.ok_or_else(|| refuse(": `use = \"STAGE\"` is missing".into()))?;
+        let name = string("name")?;
+        let entry = entry(&kind).ok_or_else(|| refuse(unknown_stage(&kind)))?;
+        let only =
+            conditions(table.remove("when")).map_err(|message| refuse(format!(" ({kind}): `when`: {message}")))?;
+        let never =
+            conditions(table.remove("unless")).map_err(|message| refuse(format!(" ({kind}): `unless`: {message}")))?;
+        let stage = (entry.build)(table).map_err(|message| refuse(format!(" ({kind}): {message}")))?;
+        Ok(Self { name: name.unwrap_or(kind), kind: entry.name, when: When { only, never }, stage })
+    }
+}
+
+fn unknown_stage(name: &str) -> String {
+    let all = FAMILIES.iter().flat_map(|(_, all)| *all).map(|entry| entry.name);
+    let close = all.min_by_key(|other| edit_distance(name, other)).filter(|other| edit_distance(name, other) <= 3);
+    match close {
+        Some(other) => format!(": there is no stage `{name}`; did you mean `{other}`? `trommel stages` lists all"),
+        None => format!(": there is no stage `{name}`; `trommel stages` lists all"),
+    }
+}
+
+/// Levenshtein distance, for suggestions.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let cost = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], cost);
+        }
+    }
+    row[b.len()]
+}
+
+fn conditions(value: Option<toml::Value>) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
+    let table = match value {
+        None => return Ok(BTreeMap::new()),
+        Some(toml::Value::Table(table)) => table,
+        Some(other) => {
+            return Err(format!("expected a table like {{ language = [\"en\"] }}, not {}", other.type_str()));
+        }
+    };
+    let mut conditions = BTreeMap::new();
+    for (column, value) in table {
+        let wrong = || format!("`{column}` is a string or a list of strings");
+        let values = match value {
+            toml::Value::String(value) => BTreeSet::from([value]),
+            toml::Value::Array(values) if !values.is_empty() => values
+                .into_iter()
+                .map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong))
+                .collect::<Result<_, _>>()?,
+            _ => return Err(wrong()),
+        };
+        conditions.insert(column, values);
+    }
+    Ok(conditions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Pipeline, String> {
+        Pipeline::parse(text, "p.toml").map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn check_refused(text: &str, expected: &str) {
+        assert_eq!(parse(text).err().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn settings_are_checked_when_read() {
+        check_refused(
+            "[[stage]]\nuse = 'word_count'\nmn = 3",
+            "p.toml: stage 1 (word_count): unknown field `mn`, expected `min` or `max`",
+        );
+        check_refused(
+            "[[stage]]\nuse = 'word_count'\nmin = 3\nmax = 2",
+            "p.toml: stage 1 (word_count): `min` (3) is above `max` (2)",
+        );
+        check_refused(
+            "[[stage]]\nuse = 'word_cuont'",
+            "p.toml: stage 1: there is no stage `word_cuont`; did you mean `word_count`? `trommel stages` lists all",
+        );
+        check_refused("[[stage]]\nmin = 1", "p.toml: stage 1: `use = \"STAGE\"` is missing");
+        check_refused("[[stage]\n", "p.toml: line 1: unclosed array table, expected `]]`");
+    }
+
+    #[test]
+    fn two_stages_of_a_name_are_refused() {
+        check_refused(
+            "[[stage]]\nuse = 'word_count'\n[[stage]]\nuse = 'word_count'",
+            "p.toml: stage 2 (word_count): this name is taken by an earlier stage; give it another with `name = \"…\"`",
+        );
+        assert!(parse("[[stage]]\nuse = 'word_count'\n[[stage]]\nuse = 'word_count'\nname = 'b'").is_ok());
+    }
+
+    #[test]
+    fn conditions_read_columns() {
+        struct Language(&'static str);
+        impl Columns for Language {
+            fn string(&self, column: &str) -> Option<&str> {
+                (column == "language").then_some(self.0)
+            }
+            fn number(&self, _: &str) -> Option<f64> {
+                None
+            }
+        }
+        let text = "[[stage]]\nuse = 'word_count'\nwhen = { language = ['zh', 'yue'] }\nunless.source = 'x'";
+        let pipeline = parse(text).expect("a good pipeline");
+        let when = &pipeline.stages[0].when;
+        assert!(when.matches(&Language("yue")));
+        assert!(!when.matches(&Language("en")));
+        assert_eq!(
+            pipeline.needs().iter().map(|need| need.column.as_str()).collect::<Vec<_>>(),
+            ["language", "source"]
+        );
+    }
+}
