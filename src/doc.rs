@@ -129,7 +129,12 @@ pub type ContentKey = [u8; 16];
 /// The content key of a text: xxh3-128 (big-endian) of its [canonical](canonical) form. Two texts that
 /// differ only in Unicode composition and white space have the same key.
 pub fn content_key(text: &str) -> ContentKey {
-    xxh3_128(canonical(text).as_bytes()).to_be_bytes()
+    canonical_key(&canonical(text))
+}
+
+/// The content key of a text in canonical form already.
+pub fn canonical_key(canonical: &str) -> ContentKey {
+    xxh3_128(canonical.as_bytes()).to_be_bytes()
 }
 
 /// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.

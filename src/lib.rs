@@ -5,6 +5,7 @@ pub mod annotate;
 pub mod corpus;
 pub mod doc;
 pub mod error;
+pub mod exchange;
 pub mod filter;
 pub mod format;
 pub mod normalize;

@@ -238,15 +238,16 @@ impl<R> Table<R> {
 
 /// How keys meet. Every verb has the same result on every engine, whatever the threads, memory and hosts.
 ///
-/// Sections are those of the calling stage. Documents that an earlier stage of the same exchange, or this
-/// one, has dropped are no longer seen by the verbs that follow.
+/// Sections are those of the calling stage. Grouping no longer sees documents that an earlier stage of the
+/// same exchange, or this one, has dropped or set aside.
 pub trait Exchange {
     /// Puts keys from outside the corpus into a section. In pairs they come first, as
     /// [`Ranked`] `{ rank: value, doc: EXTERNAL }`. Values of equal keys are added up.
     fn add_keys(&mut self, section: usize, keys: &mut dyn Iterator<Item = Result<(u128, u64)>>) -> Result<()>;
 
     /// Groups the documents of each section by key; in each group the first `k` in the total order are
-    /// proposed to every later member. The same pair can be proposed by several groups.
+    /// proposed to every later member. A key from outside is proposed to every member of its group, beside
+    /// the `k`; so `k = 0` is a lookup. The same pair can be proposed by several groups.
     fn group_first_k(&mut self, sections: std::ops::Range<usize>, k: usize) -> Result<Table<Pair>>;
 
     /// Each pair once.
@@ -258,16 +259,22 @@ pub trait Exchange {
     /// Judges pairs (routed to tasks) by the sets of their documents, and keeps the edges at or above the floor.
     fn verify(&mut self, pairs: Table<Pair>, judge: &dyn PairJudge) -> Result<Table<Edge>>;
 
-    /// Walks through pairs in order of `second`, then `first`.
-    fn scan_pairs(&mut self, pairs: &Table<Pair>, each: &mut dyn FnMut(Pair) -> Result<()>) -> Result<()>;
+    /// The pairs in the total order of `first`, then `second`.
+    fn scan_by_first(&mut self, pairs: &Table<Pair>) -> Result<Rows<Pair>>;
 
-    /// Walks through edges in the total order of their `second`, then `first`.
-    fn sorted_scan(&mut self, edges: &Table<Edge>, each: &mut dyn FnMut(Edge) -> Result<()>) -> Result<()>;
+    /// The pairs in the total order of `second`, then `first`.
+    fn scan_by_second(&mut self, pairs: &Table<Pair>) -> Result<Rows<Pair>>;
+
+    /// The edges in the total order of their `second`, then `first`.
+    fn sorted_scan(&mut self, edges: &Table<Edge>) -> Result<Rows<Edge>>;
 
     /// A set of documents, one bit each, all absent.
     fn bits(&self) -> DocSet;
 
-    /// Drops a document.
+    /// Hides a document from the groupings that follow, as a drop would. What becomes of it is ruled later.
+    fn set_aside(&mut self, doc: DocId);
+
+    /// Drops a document. At most once per document and stage.
     fn drop(&mut self, duplicate: Duplicate) -> Result<()>;
 
     /// Gives a document a number, which [`CorpusStage::annotate`] turns into columns. At most once per document and stage.
@@ -276,6 +283,10 @@ pub trait Exchange {
     /// Leaves a number for the report, under the stage that calls.
     fn note(&mut self, what: &'static str, value: u64);
 }
+
+/// Rows that are read as they are asked for. They own what they read from, so that a stage can rule
+/// while it reads.
+pub type Rows<R> = Box<dyn Iterator<Item = Result<R>>>;
 
 /// The document that stands for keys from outside the corpus: no task holds it.
 pub const EXTERNAL: u64 = u64::MAX;

@@ -1,0 +1,574 @@
+//! Sorts any number of rows in a bounded amount of memory, through sorted runs on a local disk.
+//!
+//! A run is a file of [blocks](crate::exchange::blocks), closed by an end mark with the number of its rows.
+//! Runs are merged [`FAN_IN`] at a time, in as many levels as it takes: so few files are open, and each is
+//! read in long stretches.
+
+use std::collections::{BinaryHeap, VecDeque};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::slice::ParallelSliceMut;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::error::{Error, Result};
+use crate::exchange::blocks::{BlockReader, BlockWriter, HEADER, check_header};
+use crate::exchange::record::Record;
+use crate::store::{LocalFile, ReadAt};
+
+/// How many runs are merged at a time.
+pub const FAN_IN: usize = 64;
+
+/// The least and the most bytes of a run read at a time while merging.
+const BUFFER: std::ops::RangeInclusive<usize> = 4 << 10..=4 << 20;
+/// The most bytes in a block: small enough that a reader with a small buffer need not hold more.
+const BLOCK: usize = 32 << 10;
+/// Free space left alone, so that other programs on the disk do not stop working.
+const RESERVE: u64 = 64 << 20;
+
+/// A local folder that runs are spilled to, and what has been spilled so far.
+#[derive(Debug, Clone)]
+pub struct SpillDir {
+    path: Arc<Path>,
+    stats: Arc<SpillStats>,
+    free: fn(&Path) -> io::Result<u64>,
+}
+
+/// What has been spilled to a folder.
+#[derive(Debug, Default)]
+pub struct SpillStats {
+    bytes: AtomicU64,
+    runs: AtomicU64,
+}
+
+impl SpillStats {
+    /// The bytes written so far, whether they are still there or not.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The files written so far.
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+}
+
+impl SpillDir {
+    /// Spills to the folder at `path`, which exists.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self::with_free_space(path, free_space)
+    }
+
+    /// As [`SpillDir::new`], asking `free` for the free bytes of the folder.
+    pub fn with_free_space(path: impl Into<PathBuf>, free: fn(&Path) -> io::Result<u64>) -> Self {
+        Self { path: path.into().into(), stats: Arc::default(), free }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What has been spilled to it, by all who share it.
+    pub fn stats(&self) -> &SpillStats {
+        &self.stats
+    }
+
+    /// Fails unless `needed` bytes can be written to the folder.
+    pub fn check_room(&self, needed: u64) -> Result<()> {
+        let free = (self.free)(&self.path).map_err(|error| Error::io(self.path.display(), error))?;
+        if free >= needed.saturating_add(RESERVE) {
+            return Ok(());
+        }
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let message = format!(
+            "not enough free space for temporary files: {} MiB are needed, {} MiB are free; `--work-dir` chooses another folder",
+            mib(needed.saturating_add(RESERVE)),
+            free >> 20,
+        );
+        Err(Error::io(self.path.display(), message))
+    }
+
+    /// Creates a file of about `needed` bytes, and removes it again unless `write` succeeds.
+    pub(crate) fn write_file(&self, needed: u64, write: impl FnOnce(&File, &str) -> Result<()>) -> Result<TempFile> {
+        self.check_room(needed)?;
+        let (mut temp, file) = self.create()?;
+        write(&file, &temp.name())?;
+        temp.size = file.metadata().map_err(|error| Error::io(temp.name(), error))?.len();
+        self.stats.bytes.fetch_add(temp.size, Ordering::Relaxed);
+        self.stats.runs.fetch_add(1, Ordering::Relaxed);
+        Ok(temp)
+    }
+
+    fn create(&self) -> Result<(TempFile, File)> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+            let path = self.path.join(format!("{}-{serial}.run", std::process::id()));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok((TempFile { path, size: 0 }, file)),
+                // Left behind by a process of the same number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io(path.display(), error)),
+            }
+        }
+    }
+}
+
+fn free_space(path: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// A file that goes when its owner goes.
+#[derive(Debug)]
+pub(crate) struct TempFile {
+    path: PathBuf,
+    size: u64,
+}
+
+impl TempFile {
+    pub(crate) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    pub(crate) fn open(&self) -> Result<Arc<dyn ReadAt>> {
+        Ok(Arc::new(LocalFile::open(&self.path)?))
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        // Nothing is lost if it stays: the work folder goes at the end of the run.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Takes rows in any order and gives them back sorted.
+///
+/// Holds no more than about `budget` bytes; what is more goes to files, which are removed when the sorter,
+/// or what it made, is dropped.
+pub struct Sorter<R> {
+    rows: Vec<R>,
+    heap_size: usize,
+    budget: usize,
+    unique: bool,
+    dir: SpillDir,
+    runs: VecDeque<TempFile>,
+}
+
+impl<R: Record> Sorter<R> {
+    /// An empty sorter that spills to `dir` when its rows take more than `budget` bytes.
+    pub fn new(dir: &SpillDir, budget: usize) -> Self {
+        Self { rows: Vec::new(), heap_size: 0, budget, unique: false, dir: dir.clone(), runs: VecDeque::new() }
+    }
+
+    /// As [`Sorter::new`], but of equal rows only one comes back.
+    pub fn unique(dir: &SpillDir, budget: usize) -> Self {
+        Self { unique: true, ..Self::new(dir, budget) }
+    }
+
+    /// Takes a row.
+    pub fn push(&mut self, row: R) -> Result<()> {
+        let capacity = (self.budget / size_of::<R>().max(1)).max(1);
+        if self.rows.len() >= capacity || (self.heap_size >= self.budget && !self.rows.is_empty()) {
+            self.spill()?;
+        }
+        if self.rows.len() == self.rows.capacity() {
+            // Twice as many each time, as a vector grows, but never beyond the budget.
+            let more = self.rows.len().max(64).min(capacity - self.rows.len());
+            self.rows.reserve_exact(more);
+        }
+        self.heap_size += row.heap_size();
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// All rows, in order.
+    pub fn finish(mut self) -> Result<Sorted<R>> {
+        if self.runs.is_empty() {
+            self.sort();
+            return Ok(Sorted(Source::Memory(self.rows.into_iter())));
+        }
+        self.spill()?;
+        self.rows = Vec::new();
+        let runs = std::mem::take(&mut self.runs);
+        Ok(Sorted(Source::Runs(Box::new(merge_runs(runs, &self.dir, self.budget, self.unique)?))))
+    }
+
+    /// Writes all rows in order into a run file at `path`, which [`RunReader`] reads. Returns their number.
+    pub fn write_to(self, path: &Path) -> Result<u64> {
+        let name = path.display().to_string();
+        let block = block_size(self.budget);
+        let rows = self.finish()?;
+        let file = File::create(path).map_err(|error| Error::io(&name, error))?;
+        write_run(rows, &file, &name, block)
+    }
+
+    fn sort(&mut self) {
+        self.rows.par_sort_unstable();
+        if self.unique {
+            self.rows.dedup();
+        }
+    }
+
+    fn spill(&mut self) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        self.sort();
+        let needed = self.rows.len() * size_of::<R>() + self.heap_size;
+        let (rows, block) = (&mut self.rows, block_size(self.budget));
+        let run = self
+            .dir
+            .write_file(needed as u64, |file, name| write_run(rows.drain(..).map(Ok), file, name, block).map(drop))?;
+        self.runs.push_back(run);
+        self.heap_size = 0;
+        Ok(())
+    }
+}
+
+/// The bytes in a block of a run that is merged under this budget.
+fn block_size(budget: usize) -> usize {
+    (budget / FAN_IN).clamp(*BUFFER.start(), BLOCK)
+}
+
+/// The bytes each of `n` sources may read ahead under this budget.
+pub(crate) fn buffer_size(budget: usize, n: usize) -> usize {
+    (budget / n.max(1)).clamp(*BUFFER.start(), *BUFFER.end())
+}
+
+/// The rows of a [`Sorter`], in order.
+pub struct Sorted<R: Record>(Source<R>);
+
+enum Source<R: Record> {
+    Memory(std::vec::IntoIter<R>),
+    Runs(Box<Unique<Merge<RunReader<R>>>>),
+}
+
+impl<R: Record> Iterator for Sorted<R> {
+    type Item = Result<R>;
+
+    fn next(&mut self) -> Option<Result<R>> {
+        match &mut self.0 {
+            Source::Memory(rows) => rows.next().map(Ok),
+            Source::Runs(rows) => rows.next(),
+        }
+    }
+}
+
+/// Merges runs in levels of [`FAN_IN`], reading ahead `budget` bytes in all.
+fn merge_runs<R: Record>(
+    mut runs: VecDeque<TempFile>,
+    dir: &SpillDir,
+    budget: usize,
+    unique: bool,
+) -> Result<Unique<Merge<RunReader<R>>>> {
+    let open = |runs: Vec<TempFile>| -> Result<_> {
+        let buffer = buffer_size(budget, runs.len());
+        let readers = runs.into_iter().map(|run| RunReader::temporary(run, buffer)).collect::<Result<Vec<_>>>()?;
+        Ok(Unique::new(Merge::new(readers)?, unique))
+    };
+    while runs.len() > FAN_IN {
+        // Those in front are the smallest: merged ones go to the back.
+        let batch: Vec<_> = runs.drain(..FAN_IN).collect();
+        let needed = batch.iter().map(TempFile::size).sum();
+        let merged = open(batch)?;
+        runs.push_back(
+            dir.write_file(needed, |file, name| write_run(merged, file, name, block_size(budget)).map(drop))?,
+        );
+    }
+    open(runs.into())
+}
+
+/// Writes sorted rows that come from several sources into runs, to be merged as one.
+pub(crate) fn premerge<R, S>(
+    batches: impl Iterator<Item = Result<Merge<S>>>,
+    dir: &SpillDir,
+    budget: usize,
+) -> Result<impl Iterator<Item = Result<R>>>
+where
+    R: Record,
+    S: Iterator<Item = Result<R>>,
+{
+    let mut runs = VecDeque::new();
+    for batch in batches {
+        let batch = batch?;
+        // How much it will be is not known before it is written; what is checked is that some space is left.
+        runs.push_back(dir.write_file(0, |file, name| write_run(batch, file, name, block_size(budget)).map(drop))?);
+    }
+    merge_runs(runs, dir, budget, false)
+}
+
+/// Writes sorted rows as a run; `name` is for errors. Returns their number.
+fn write_run<R: Record>(rows: impl Iterator<Item = Result<R>>, file: &File, name: &str, block: usize) -> Result<u64> {
+    let mut out = BlockWriter::new(BufWriter::with_capacity(block.max(64 << 10), file), name, R::KIND, block)?;
+    let mut n_rows = 0u64;
+    for row in rows {
+        let row = row?;
+        out.put(|bytes| row.encode(bytes))?;
+        n_rows += 1;
+    }
+    out.close_block()?;
+    out.write(&end_mark(n_rows, out.position()))?;
+    out.finish()?;
+    Ok(n_rows)
+}
+
+/// The end of a run: a block header of no records, then their number in the whole file.
+fn end_mark(n_rows: u64, position: u64) -> [u8; 24] {
+    let mut mark = [0; 24];
+    mark[8..16].copy_from_slice(&xxh3_64_with_seed(&n_rows.to_le_bytes(), position).to_le_bytes());
+    mark[16..].copy_from_slice(&n_rows.to_le_bytes());
+    mark
+}
+
+/// Reads a run file front to back.
+pub struct RunReader<R> {
+    blocks: BlockReader,
+    end: u64,
+    n_rows: u64,
+    done: bool,
+    /// Removes a temporary run when it has been read.
+    _file: Option<TempFile>,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<R: Record> RunReader<R> {
+    /// Opens the run `file`, named `name` in errors, to be read about `buffer` bytes at a time.
+    pub fn open(file: Arc<dyn ReadAt>, name: &str, buffer: usize) -> Result<Self> {
+        check_header(&*file, name, R::KIND)?;
+        let end = file.size();
+        let blocks = BlockReader::new(file, name.into(), HEADER, end, buffer);
+        Ok(Self { blocks, end, n_rows: 0, done: false, _file: None, row: PhantomData })
+    }
+
+    fn temporary(run: TempFile, buffer: usize) -> Result<Self> {
+        let reader = Self::open(run.open()?, &run.name(), buffer)?;
+        Ok(Self { _file: Some(run), ..reader })
+    }
+
+    fn read(&mut self) -> Result<Option<R>> {
+        if let Some(row) = self.blocks.next(R::decode)? {
+            self.n_rows += 1;
+            return Ok(Some(row));
+        }
+        let position = self.blocks.position();
+        let mark = self.blocks.raw::<24>()?;
+        if mark != end_mark(self.n_rows, position) || self.blocks.position() != self.end {
+            return Err(self.blocks.damaged("the number of its rows is wrong"));
+        }
+        Ok(None)
+    }
+}
+
+impl<R: Record> Iterator for RunReader<R> {
+    type Item = Result<R>;
+
+    fn next(&mut self) -> Option<Result<R>> {
+        if self.done {
+            return None;
+        }
+        let row = self.read().transpose();
+        self.done = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+/// Merges sorted sources into one. After an error nothing comes any more.
+pub(crate) struct Merge<S: Iterator> {
+    sources: Vec<S>,
+    heads: BinaryHeap<Head<S::Item>>,
+}
+
+/// The next row of a source. The greatest head is the least row; it is never an error.
+struct Head<T> {
+    row: T,
+    source: usize,
+}
+
+impl<R: Ord, E> Ord for Head<Result<R, E>> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.row.as_ref().ok().cmp(&self.row.as_ref().ok()).then(other.source.cmp(&self.source))
+    }
+}
+
+impl<R: Ord, E> PartialOrd for Head<Result<R, E>> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<R: Ord, E> PartialEq for Head<Result<R, E>> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<R: Ord, E> Eq for Head<Result<R, E>> {}
+
+impl<R: Ord, S: Iterator<Item = Result<R>>> Merge<S> {
+    /// Merges `sources`, each of them sorted.
+    pub(crate) fn new(mut sources: Vec<S>) -> Result<Self> {
+        let mut heads = BinaryHeap::with_capacity(sources.len());
+        for (source, rows) in sources.iter_mut().enumerate() {
+            if let Some(row) = rows.next() {
+                heads.push(Head { row: Ok(row?), source });
+            }
+        }
+        Ok(Self { sources, heads })
+    }
+}
+
+impl<R: Ord, S: Iterator<Item = Result<R>>> Iterator for Merge<S> {
+    type Item = Result<R>;
+
+    fn next(&mut self) -> Option<Result<R>> {
+        let mut head = self.heads.peek_mut()?;
+        match self.sources[head.source].next() {
+            // The head is replaced in place, and sinks to where it belongs when `head` goes.
+            Some(Ok(next)) => Some(std::mem::replace(&mut head.row, Ok(next))),
+            Some(Err(error)) => {
+                drop(head);
+                self.heads.clear();
+                Some(Err(error))
+            }
+            None => Some(std::collections::binary_heap::PeekMut::pop(head).row),
+        }
+    }
+}
+
+/// Passes rows on, of equal ones only the first if asked to.
+struct Unique<I: Iterator> {
+    rows: std::iter::Peekable<I>,
+    unique: bool,
+}
+
+impl<I: Iterator> Unique<I> {
+    fn new(rows: I, unique: bool) -> Self {
+        Self { rows: rows.peekable(), unique }
+    }
+}
+
+impl<R: Ord, I: Iterator<Item = Result<R>>> Iterator for Unique<I> {
+    type Item = Result<R>;
+
+    fn next(&mut self) -> Option<Result<R>> {
+        let row = self.rows.next()?;
+        if self.unique
+            && let Ok(row) = &row
+        {
+            while self.rows.next_if(|next| next.as_ref().is_ok_and(|next| next == row)).is_some() {}
+        }
+        Some(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::exchange::blocks::tests::{Bytes, damages};
+    use crate::exchange::record::ExternalKey;
+
+    fn row(number: u64) -> ExternalKey {
+        ExternalKey { key: u128::from(number), value: number / 3 }
+    }
+
+    fn no_space(_: &Path) -> io::Result<u64> {
+        Ok(1 << 20)
+    }
+
+    #[track_caller]
+    fn check_sorted(numbers: &[u64], budget: usize, unique: bool) -> u64 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = SpillDir::new(folder.path());
+        let mut sorter = if unique { Sorter::unique(&dir, budget) } else { Sorter::new(&dir, budget) };
+        for &number in numbers {
+            sorter.push(row(number)).expect("room");
+        }
+        let mut expected: Vec<_> = numbers.iter().copied().map(row).collect();
+        expected.sort_unstable();
+        if unique {
+            expected.dedup();
+        }
+        let found = sorter.finish().expect("room").collect::<Result<Vec<_>>>().expect("readable");
+        assert!(found == expected);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "runs are removed");
+        dir.stats().runs()
+    }
+
+    #[test]
+    fn what_fits_is_not_spilled() {
+        assert_eq!(check_sorted(&[3, 1, 2, 1], 1 << 20, false), 0);
+        assert_eq!(check_sorted(&[], 0, false), 0);
+    }
+
+    #[test]
+    fn many_runs_are_merged_in_levels() {
+        let numbers: Vec<_> = (0..9000).map(|i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52).collect();
+        let runs = check_sorted(&numbers, 64, false);
+        assert!(runs > 4500, "two rows a run, and merges of 64 runs each");
+        check_sorted(&numbers, 64, true);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn sorting_is_sorting_whatever_the_budget(
+            numbers in prop::collection::vec(0u64..500, 0..600), budget in 0usize..4000, unique: bool,
+        ) {
+            check_sorted(&numbers, budget, unique);
+        }
+    }
+
+    fn run_file(n: u64) -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows");
+        let mut sorter = Sorter::new(&SpillDir::new(folder.path()), 1 << 20);
+        (0..n).try_for_each(|number| sorter.push(row(number))).expect("room");
+        assert_eq!(sorter.write_to(&path).expect("room"), n);
+        fs::read(&path).expect("written")
+    }
+
+    #[test]
+    fn a_damaged_run_is_an_error() {
+        let read = |bytes: Vec<u8>| {
+            RunReader::<ExternalKey>::open(Arc::new(Bytes(bytes)), "rows", 100)?.collect::<Result<Vec<_>>>()
+        };
+        let bytes = run_file(50);
+        assert_eq!(read(bytes.clone()).expect("whole").len(), 50);
+        for damaged in damages(&bytes) {
+            assert!(read(damaged).expect_err("damaged").to_string().starts_with("rows: the file is damaged"));
+        }
+        let other = RunReader::<crate::stage::Pair>::open(Arc::new(Bytes(bytes)), "rows", 100).err();
+        assert!(other.expect("of another kind").to_string().contains("another kind"));
+    }
+
+    #[test]
+    fn a_full_disk_is_refused_with_a_way_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = SpillDir::with_free_space(folder.path(), no_space);
+        let mut sorter = Sorter::new(&dir, 48);
+        let error = (0..9).try_for_each(|number| sorter.push(row(number))).expect_err("no room").to_string();
+        let expected = "not enough free space for temporary files: 65 MiB are needed, 1 MiB are free; \
+                        `--work-dir` chooses another folder";
+        assert_eq!(error, format!("{}: {expected}", folder.path().display()));
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let mut sorter = Sorter::new(&SpillDir::new("/nowhere/at/all"), 0);
+        let error = (0..2).try_for_each(|number| sorter.push(row(number))).expect_err("no folder").to_string();
+        assert!(error.starts_with("/nowhere/at/all: "), "{error}");
+    }
+}

@@ -1,0 +1,219 @@
+//! Judges pairs by the sets of their documents.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::doc::DocId;
+use crate::error::{Error, Result};
+use crate::exchange::sets::SetFile;
+use crate::stage::{Edge, Pair, PairJudge};
+
+/// How many pairs a thread takes at a time. Large, for each first document's set is read once in a chunk.
+const CHUNK: usize = 16 << 10;
+
+/// What verification has met.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VerifyStats {
+    /// Pairs proposed.
+    pub pairs: u64,
+    /// Pairs whose sizes alone rule them out.
+    pub out_of_bound: u64,
+    /// Pairs that are alike enough.
+    pub edges: u64,
+}
+
+impl std::ops::AddAssign for VerifyStats {
+    fn add_assign(&mut self, other: Self) {
+        self.pairs += other.pairs;
+        self.out_of_bound += other.out_of_bound;
+        self.edges += other.edges;
+    }
+}
+
+/// Finds the set files: the one of a task, opened on first use and kept open by whoever answers.
+pub type SetsOf<'a> = dyn Fn(u32) -> Result<Arc<SetFile>> + Sync + 'a;
+
+/// Judges the pairs of one task, which come in the order [`Routed`](crate::exchange::record::Routed) has,
+/// and emits the edges in the order of the pairs.
+///
+/// Chunks of pairs are judged in parallel; the sets held meanwhile take about `memory` bytes, but each
+/// thread holds one pair's sets in any case.
+pub fn verify(
+    mut pairs: impl Iterator<Item = Result<Pair>>,
+    sets: &SetsOf<'_>,
+    judge: &dyn PairJudge,
+    memory: usize,
+    mut emit: impl FnMut(Edge) -> Result<()>,
+) -> Result<VerifyStats> {
+    let n_threads = rayon::current_num_threads();
+    let mut stats = VerifyStats::default();
+    loop {
+        let wave = pairs.by_ref().take(CHUNK * n_threads).collect::<Result<Vec<_>>>()?;
+        if wave.is_empty() {
+            return Ok(stats);
+        }
+        // A short wave is shared among the threads all the same.
+        let size = wave.len().div_ceil(n_threads).clamp(256, CHUNK);
+        let chunks: Vec<_> = wave
+            .par_chunks(size)
+            .map(|chunk| Chunk { sets, judge, n_members: memory / n_threads / 8 }.judge(chunk))
+            .collect::<Result<_>>()?;
+        for (edges, of_chunk) in chunks {
+            stats += of_chunk;
+            edges.into_iter().try_for_each(&mut emit)?;
+        }
+    }
+}
+
+/// What a thread needs to judge a chunk.
+struct Chunk<'a> {
+    sets: &'a SetsOf<'a>,
+    judge: &'a dyn PairJudge,
+    /// How many members the first documents' sets may have together.
+    n_members: usize,
+}
+
+impl Chunk<'_> {
+    fn judge(&self, pairs: &[Pair]) -> Result<(Vec<Edge>, VerifyStats)> {
+        let mut stats = VerifyStats { pairs: pairs.len() as u64, ..VerifyStats::default() };
+        let mut edges = Vec::new();
+        // The pairs that sizes do not rule out, and the size of each first document's set.
+        let mut possible = Vec::new();
+        let mut firsts = BTreeMap::new();
+        let mut n_members = 0;
+        for &pair in pairs {
+            let (first, second) = (self.len_of(pair.first.doc)?, self.len_of(pair.second.doc)?);
+            if self.judge.bound(first, second) < self.judge.floor() {
+                stats.out_of_bound += 1;
+                continue;
+            }
+            if !firsts.contains_key(&pair.first.doc) {
+                if n_members + first > self.n_members && !possible.is_empty() {
+                    self.compare(&possible, &mut firsts, &mut edges)?;
+                    possible.clear();
+                    firsts.clear();
+                    n_members = 0;
+                }
+                n_members += first;
+                firsts.insert(pair.first.doc, Vec::new());
+            }
+            possible.push(pair);
+        }
+        self.compare(&possible, &mut firsts, &mut edges)?;
+        stats.edges = edges.len() as u64;
+        Ok((edges, stats))
+    }
+
+    /// Reads the sets of `firsts`, each once and in the order of the files, and compares.
+    fn compare(&self, pairs: &[Pair], firsts: &mut BTreeMap<DocId, Vec<u64>>, edges: &mut Vec<Edge>) -> Result<()> {
+        for (&doc, set) in firsts.iter_mut() {
+            self.read(doc, set)?;
+        }
+        let mut second = Vec::new();
+        for of_one in pairs.chunk_by(|a, b| a.second == b.second) {
+            second.clear();
+            self.read(of_one[0].second.doc, &mut second)?;
+            for &pair in of_one {
+                let similarity = self.judge.similarity(&firsts[&pair.first.doc], &second);
+                edges.extend(similarity.map(|similarity| Edge { pair, similarity }));
+            }
+        }
+        Ok(())
+    }
+
+    fn len_of(&self, doc: DocId) -> Result<usize> {
+        let missing = || Error::io(format!("task {}", doc.task()), format!("the set of row {} is missing", doc.row()));
+        (self.sets)(doc.task())?.len_of(doc.row()).ok_or_else(missing)
+    }
+
+    fn read(&self, doc: DocId, set: &mut Vec<u64>) -> Result<()> {
+        (self.sets)(doc.task())?.read(doc.row(), set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::blocks::tests::Bytes;
+    use crate::exchange::record::Routed;
+    use crate::exchange::sets::SetWriter;
+    use crate::stage::Ranked;
+
+    /// Counts what two sets share; at least a quarter of the smaller must be possible.
+    struct Shared;
+
+    impl PairJudge for Shared {
+        fn set(&self, _: &str, _: &mut Vec<u64>) {}
+
+        fn floor(&self) -> f64 {
+            0.25
+        }
+
+        fn bound(&self, len_a: usize, len_b: usize) -> f64 {
+            len_a.min(len_b) as f64 / len_a.max(len_b) as f64
+        }
+
+        fn similarity(&self, a: &[u64], b: &[u64]) -> Option<f64> {
+            let shared = a.iter().filter(|member| b.contains(member)).count() as f64;
+            let similarity = shared / (a.len() + b.len()) as f64;
+            (similarity >= self.floor()).then_some(similarity)
+        }
+    }
+
+    fn set(task: u32, row: u64) -> Vec<u64> {
+        (0..row % 11 + 1).map(|i| i * (u64::from(task) + 1) + row % 3).collect()
+    }
+
+    fn set_file(task: u32) -> Arc<SetFile> {
+        let mut bytes = Vec::new();
+        let mut writer = SetWriter::new(&mut bytes, "sets").expect("memory");
+        (0..200).try_for_each(|row| writer.push(row, &set(task, row))).expect("in order");
+        writer.finish().expect("memory");
+        Arc::new(SetFile::open(Arc::new(Bytes(bytes)), "sets").expect("whole"))
+    }
+
+    #[test]
+    fn edges_are_those_of_all_comparisons_in_order() {
+        let files = [set_file(0), set_file(1)];
+        let sets = |task: u32| Ok(files[task as usize].clone());
+        let at = |n: u64| Ranked { rank: n % 2, doc: DocId::new((n % 5 > 2).into(), n * 13 % 200) };
+        let mut pairs: Vec<_> = (0..5000)
+            .map(|n| Pair { first: at(n * 7), second: Ranked { rank: 5, doc: DocId::new(1, n % 190) } })
+            .map(Routed)
+            .collect();
+        pairs.sort_unstable();
+        let of = |doc: DocId| set(doc.task(), doc.row());
+        let (mut expected, mut out_of_bound) = (Vec::new(), 0);
+        for &Routed(pair) in &pairs {
+            let (a, b) = (of(pair.first.doc), of(pair.second.doc));
+            if Shared.bound(a.len(), b.len()) < 0.25 {
+                out_of_bound += 1;
+            } else {
+                expected.extend(Shared.similarity(&a, &b).map(|similarity| Edge { pair, similarity }));
+            }
+        }
+        assert!(!expected.is_empty() && out_of_bound > 0);
+        for memory in [0, 1000, 1 << 20] {
+            let mut edges = Vec::new();
+            let stats = verify(pairs.iter().map(|routed| Ok(routed.0)), &sets, &Shared, memory, |edge| {
+                edges.push(edge);
+                Ok(())
+            });
+            assert_eq!(edges, expected);
+            let expected = VerifyStats { pairs: 5000, out_of_bound, edges: edges.len() as u64 };
+            assert_eq!(stats.expect("whole"), expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_set_is_an_error() {
+        let file = set_file(0);
+        let sets = |_: u32| Ok(file.clone());
+        let at = |row| Ranked { rank: 0, doc: DocId::new(0, row) };
+        let pair = Pair { first: at(1), second: at(900) };
+        let error = verify(std::iter::once(Ok(pair)), &sets, &Shared, 0, |_| Ok(())).expect_err("missing");
+        assert_eq!(error.to_string(), "task 0: the set of row 900 is missing");
+    }
+}
