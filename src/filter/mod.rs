@@ -2,7 +2,14 @@
 
 use crate::stage::Entry;
 
+pub mod gopher_quality;
+pub mod symbol_ratio;
+pub mod threshold;
 pub mod word_count;
 
 /// Every filter, in the order they are listed to users: cheap and general first, whole recipes last.
-pub const ALL: &[Entry] = &[Entry::filter::<word_count::WordCount>()];
+pub const ALL: &[Entry] = &[
+    Entry::filter::<word_count::WordCount>(),
+    Entry::filter::<symbol_ratio::SymbolRatio>(),
+    Entry::filter::<gopher_quality::GopherQuality>(),
+];
