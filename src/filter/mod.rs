@@ -3,6 +3,7 @@
 use crate::stage::Entry;
 
 pub mod gopher_quality;
+pub mod gopher_repetition;
 pub mod symbol_ratio;
 pub mod threshold;
 pub mod word_count;
@@ -12,4 +13,5 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<word_count::WordCount>(),
     Entry::filter::<symbol_ratio::SymbolRatio>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
+    Entry::filter::<gopher_repetition::GopherRepetition>(),
 ];
