@@ -2,6 +2,8 @@
 
 use crate::stage::Entry;
 
+pub mod c4;
+pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod symbol_ratio;
@@ -14,4 +16,6 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<symbol_ratio::SymbolRatio>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
+    Entry::editor::<c4::C4>(),
+    Entry::filter::<fineweb_quality::FinewebQuality>(),
 ];
