@@ -1,0 +1,192 @@
+//! The quality rules of FineWeb, as datatrove has them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::gopher_repetition::Duplicates;
+use super::threshold::{EMPTY, Ruling, Threshold, verdict};
+use crate::doc::Doc;
+use crate::stage::{Filter, Settings, Verdict};
+use crate::text;
+
+/// The quality rules of FineWeb (Penedo et al. 2024, section 3.6), asked in the order of the settings.
+///
+/// The rules are those of datatrove 0.10's `FineWebQualityFilter`; only the words are this project's own units.
+/// Lines end at line feeds, and lines of white space are passed over. FineWeb-2's values for Mandarin are
+/// `min_punctuated_lines = 0.106`, `max_short_lines = false`, `max_duplicate_characters = 0.1` and
+/// `max_line_feeds_per_word = 0.178`.
+///
+/// A document of white space is dropped as `empty`, whatever is switched off.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FinewebQuality {
+    /// The least share of lines that end with a mark that ends sentences. A closing quote is none, and neither is
+    /// a space. FineWeb, 3.6: 0.12.
+    pub min_punctuated_lines: Threshold,
+    /// Whether a document without any such line passes. datatrove: no.
+    pub pass_unpunctuated: bool,
+    /// The greatest share of short lines. FineWeb, 3.6: 0.67.
+    pub max_short_lines: Threshold,
+    /// The most characters of a short line. FineWeb, 3.6: 30.
+    pub short_line_length: usize,
+    /// The greatest share of characters in lines that repeat an earlier one. FineWeb, 3.6: 0.01.
+    pub max_duplicate_characters: Threshold,
+    /// The most line feeds per word. datatrove: 0.3.
+    pub max_line_feeds_per_word: Threshold,
+}
+
+impl Default for FinewebQuality {
+    fn default() -> Self {
+        Self {
+            min_punctuated_lines: Threshold::at(0.12),
+            pass_unpunctuated: false,
+            max_short_lines: Threshold::at(0.67),
+            short_line_length: 30,
+            max_duplicate_characters: Threshold::at(0.01),
+            max_line_feeds_per_word: Threshold::at(0.3),
+        }
+    }
+}
+
+impl Settings for FinewebQuality {
+    const NAME: &'static str = "fineweb_quality";
+    const ABOUT: &'static str = "drops documents by FineWeb's rules: line ends, short and repeated lines, lists";
+    type Stage = Self;
+
+    fn build(self) -> Result<Self, String> {
+        Ok(self)
+    }
+}
+
+impl FinewebQuality {
+    fn rule(&self, doc: &Doc<'_>) -> Ruling {
+        let lines = || doc.text().split('\n').filter(|line| !line.chars().all(text::is_space));
+        let n_lines = lines().count();
+        if n_lines == 0 {
+            return EMPTY;
+        }
+        let share = |n: usize| n as f64 / n_lines as f64;
+
+        let n_punctuated = lines().filter(|line| line.ends_with(text::is_terminal)).count();
+        if n_punctuated > 0 || !self.pass_unpunctuated {
+            self.min_punctuated_lines.at_least("too_few_punctuated_lines", share(n_punctuated))?;
+        }
+
+        let n_short = lines().filter(|line| text::n_chars(line) <= self.short_line_length).count();
+        self.max_short_lines.at_most("too_many_short_lines", share(n_short))?;
+
+        let n_line_feeds = memchr::memchr_iter(b'\n', doc.text().as_bytes()).count();
+        if self.max_duplicate_characters.is_on() {
+            let duplicate = Duplicates::among(lines()).n_chars as f64 / (doc.n_chars() - n_line_feeds) as f64;
+            self.max_duplicate_characters.at_most("duplicate_line_characters", duplicate)?;
+        }
+
+        let per_word = n_line_feeds as f64 / doc.words().len() as f64;
+        self.max_line_feeds_per_word.at_most("too_many_line_feeds", per_word)
+    }
+}
+
+impl Filter for FinewebQuality {
+    fn judge(&self, doc: &Doc<'_>) -> Verdict {
+        verdict(self.rule(doc))
+    }
+
+    fn reasons(&self) -> &'static [&'static str] {
+        REASONS
+    }
+}
+
+const REASONS: &[&str] =
+    &["empty", "too_few_punctuated_lines", "too_many_short_lines", "duplicate_line_characters", "too_many_line_feeds"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFF: FinewebQuality = FinewebQuality {
+        min_punctuated_lines: Threshold::OFF,
+        pass_unpunctuated: false,
+        max_short_lines: Threshold::OFF,
+        short_line_length: 3,
+        max_duplicate_characters: Threshold::OFF,
+        max_line_feeds_per_word: Threshold::OFF,
+    };
+
+    #[track_caller]
+    fn check(filter: &FinewebQuality, text: &str, expected: &str) {
+        assert_eq!(filter.judge(&Doc::bare(text)).to_string(), expected, "{text:?}");
+    }
+
+    /// Each reason beside the one datatrove gives.
+    const PUBLISHED: &[(&str, &str)] = &[
+        ("empty", "empty"),
+        ("too_few_punctuated_lines", "line_punct_ratio"),
+        ("too_many_short_lines", "short_line_ratio"),
+        ("duplicate_line_characters", "char_dup_ratio"),
+        ("too_many_line_feeds", "list_ratio"),
+    ];
+
+    #[test]
+    fn every_reason_has_a_published_name() {
+        assert!(PUBLISHED.iter().map(|(reason, _)| reason).eq(REASONS));
+    }
+
+    #[test]
+    fn a_text_of_white_space_is_empty() {
+        check(&OFF, "", "empty 0 (threshold 1)");
+        check(&OFF, " \n\u{3000}\n", "empty 0 (threshold 1)");
+    }
+
+    #[test]
+    fn half_of_the_lines_must_end_a_sentence() {
+        let filter = FinewebQuality { min_punctuated_lines: Threshold::at(0.5), ..OFF };
+        check(&filter, "One.\n\ntwo", "keep");
+        check(&filter, "他来了。\n他走了", "keep");
+        check(&filter, "One.\ntwo\nthree", "too_few_punctuated_lines 0.3333 (threshold 0.5)");
+    }
+
+    #[test]
+    fn quotes_spaces_and_ellipses_end_no_sentence() {
+        let filter = FinewebQuality { min_punctuated_lines: Threshold::at(0.5), ..OFF };
+        for line in ["One. ", "One.\"", "One.\r", "One…", "一；"] {
+            check(&filter, line, "too_few_punctuated_lines 0 (threshold 0.5)");
+        }
+    }
+
+    #[test]
+    fn a_text_without_any_mark_can_be_let_pass() {
+        let filter = FinewebQuality { min_punctuated_lines: Threshold::at(0.5), pass_unpunctuated: true, ..OFF };
+        check(&filter, "one\ntwo", "keep");
+        check(&filter, "one.\ntwo\nthree", "too_few_punctuated_lines 0.3333 (threshold 0.5)");
+    }
+
+    #[test]
+    fn short_lines_are_counted_in_characters() {
+        let filter = FinewebQuality { max_short_lines: Threshold::at(0.5), ..OFF };
+        check(&filter, "été\nfour", "keep");
+        check(&filter, "été\n中文字\nfour", "too_many_short_lines 0.6667 (threshold 0.5)");
+        check(&filter, "a\n\n\nfour", "keep");
+    }
+
+    #[test]
+    fn duplicate_characters_are_a_share_of_all_but_line_feeds() {
+        let filter = FinewebQuality { max_duplicate_characters: Threshold::at(0.25), ..OFF };
+        check(&filter, "é\né\n\nab", "keep");
+        check(&filter, "é\né\n\na", "duplicate_line_characters 0.3333 (threshold 0.25)");
+    }
+
+    #[test]
+    fn line_feeds_are_counted_blank_lines_and_all() {
+        let filter = FinewebQuality { max_line_feeds_per_word: Threshold::at(0.5), ..OFF };
+        check(&filter, "a b\nc d\n", "keep");
+        check(&filter, "a b\n\n\nc d", "too_many_line_feeds 0.75 (threshold 0.5)");
+    }
+
+    #[test]
+    fn rules_are_asked_in_their_order() {
+        check(&FinewebQuality::default(), "a\na\na", "too_few_punctuated_lines 0 (threshold 0.12)");
+        check(&FinewebQuality::default(), "a.\na.\na.", "too_many_short_lines 1 (threshold 0.67)");
+        let text = format!("{0}\n{0}", "A sentence that is well over the length of a short line.");
+        check(&FinewebQuality::default(), &text, "duplicate_line_characters 0.5 (threshold 0.01)");
+    }
+}

@@ -1,0 +1,547 @@
+//! The repetition rules of Gopher, as datatrove has them, in linear time.
+//!
+//! Two facts keep the n-gram rules cheap. An n-gram can be repeated only where the shorter one it begins and
+//! the shorter one it ends with are, so that each length needs to look only where the one before left something.
+//! And a repeated run of words begins with repeated bytes, so that most of a text is out of the question after
+//! one look at a few bytes from each word on.
+//!
+//! Paragraphs, lines and n-grams are told apart by 64-bit hashes (xxh3): in a document of a million words
+//! two different ones are taken for the same with a chance of about 1 in 10^8.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use memchr::memmem;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::threshold::{EMPTY, Ruling, Threshold, verdict};
+use crate::doc::Doc;
+use crate::stage::{Filter, Settings, Verdict};
+use crate::text;
+
+/// The repetition rules of Gopher (Rae et al. 2021, A1.1, table A1), asked in the order of the settings.
+///
+/// The rules are those of datatrove 0.10's `GopherRepetitionFilter`; only the words are this project's own
+/// units. Shares of characters are shares of all characters of the text, white space included. In texts
+/// written without spaces the joining spaces weigh as much as the words and words are shorter, so Chinese needs
+/// looser limits: FineWeb-2's for Mandarin switch off the first, second and fourth rule and set
+/// `max_duplicate_lines = 0.287`, the top n-grams to 0.256, 0.201 and 0.171, and the repeated n-grams to 0.198,
+/// 0.182, 0.167, 0.154, 0.140 and 0.127.
+///
+/// A document without characters is dropped as `empty`, whatever is switched off.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GopherRepetition {
+    /// The greatest share of paragraphs that repeat an earlier one. Gopher, table A1: 0.3.
+    pub max_duplicate_paragraphs: Threshold,
+    /// The greatest share of characters in such paragraphs. Gopher, table A1: 0.2.
+    pub max_duplicate_paragraph_characters: Threshold,
+    /// The greatest share of lines that repeat an earlier one. Gopher, table A1: 0.3.
+    pub max_duplicate_lines: Threshold,
+    /// The greatest share of characters in such lines. Gopher, table A1: 0.2.
+    pub max_duplicate_line_characters: Threshold,
+    /// The greatest share of characters in all copies of the most frequent pair of words. Gopher, table A1: 0.2.
+    pub max_top_2_gram: Threshold,
+    /// The same for three words. Gopher, table A1: 0.18.
+    pub max_top_3_gram: Threshold,
+    /// The same for four words. Gopher, table A1: 0.16.
+    pub max_top_4_gram: Threshold,
+    /// The greatest share of characters in runs of five words that repeat an earlier one. Gopher, table A1: 0.15.
+    pub max_repeated_5_grams: Threshold,
+    /// The same for six words. Gopher, table A1: 0.14.
+    pub max_repeated_6_grams: Threshold,
+    /// The same for seven words. Gopher, table A1: 0.13.
+    pub max_repeated_7_grams: Threshold,
+    /// The same for eight words. Gopher, table A1: 0.12.
+    pub max_repeated_8_grams: Threshold,
+    /// The same for nine words. Gopher, table A1: 0.11.
+    pub max_repeated_9_grams: Threshold,
+    /// The same for ten words. Gopher, table A1: 0.1.
+    pub max_repeated_10_grams: Threshold,
+}
+
+impl Default for GopherRepetition {
+    fn default() -> Self {
+        Self {
+            max_duplicate_paragraphs: Threshold::at(0.3),
+            max_duplicate_paragraph_characters: Threshold::at(0.2),
+            max_duplicate_lines: Threshold::at(0.3),
+            max_duplicate_line_characters: Threshold::at(0.2),
+            max_top_2_gram: Threshold::at(0.2),
+            max_top_3_gram: Threshold::at(0.18),
+            max_top_4_gram: Threshold::at(0.16),
+            max_repeated_5_grams: Threshold::at(0.15),
+            max_repeated_6_grams: Threshold::at(0.14),
+            max_repeated_7_grams: Threshold::at(0.13),
+            max_repeated_8_grams: Threshold::at(0.12),
+            max_repeated_9_grams: Threshold::at(0.11),
+            max_repeated_10_grams: Threshold::at(0.1),
+        }
+    }
+}
+
+impl Settings for GopherRepetition {
+    const NAME: &'static str = "gopher_repetition";
+    const ABOUT: &'static str = "drops documents by Gopher's repetition rules: paragraphs, lines, n-grams";
+    type Stage = Self;
+
+    fn build(self) -> Result<Self, String> {
+        Ok(self)
+    }
+}
+
+impl GopherRepetition {
+    fn rule(&self, doc: &Doc<'_>) -> Ruling {
+        if doc.n_chars() == 0 {
+            return EMPTY;
+        }
+        let n_chars = doc.n_chars() as f64;
+        self.rule_pieces(doc.text(), n_chars)?;
+        self.rule_top_n_grams(doc.words(), n_chars)?;
+        self.rule_repeated_n_grams(doc.words(), n_chars)
+    }
+
+    fn rule_pieces(&self, text: &str, n_chars: f64) -> Ruling {
+        let paragraphs = Duplicates::among(pieces(text.trim_matches(text::is_space), "\n\n"));
+        self.max_duplicate_paragraphs.at_most("duplicate_paragraphs", paragraphs.share())?;
+        self.max_duplicate_paragraph_characters
+            .at_most("duplicate_paragraph_characters", paragraphs.n_chars as f64 / n_chars)?;
+        let lines = Duplicates::among(pieces(text, "\n"));
+        self.max_duplicate_lines.at_most("duplicate_lines", lines.share())?;
+        self.max_duplicate_line_characters.at_most("duplicate_line_characters", lines.n_chars as f64 / n_chars)
+    }
+
+    fn rule_top_n_grams(&self, words: &[&str], n_chars: f64) -> Ruling {
+        let rules = [
+            (self.max_top_2_gram, "top_2_gram"),
+            (self.max_top_3_gram, "top_3_gram"),
+            (self.max_top_4_gram, "top_4_gram"),
+        ];
+        if !rules.iter().any(|(threshold, _)| threshold.is_on()) {
+            return Ruling::Continue(());
+        }
+        let mut grams = Grams::of_words(words);
+        for (n, (threshold, code)) in (2..).zip(rules) {
+            if words.len() < n {
+                break;
+            }
+            let top = grams.lengthen();
+            let gram = &words[top.first..top.first + n];
+            let length = gram.iter().map(|word| text::n_chars(word)).sum::<usize>() + n - 1;
+            threshold.at_most(code, (length * top.count) as f64 / n_chars)?;
+        }
+        Ruling::Continue(())
+    }
+
+    fn rule_repeated_n_grams(&self, words: &[&str], n_chars: f64) -> Ruling {
+        let rules = [
+            (self.max_repeated_5_grams, "repeated_5_grams"),
+            (self.max_repeated_6_grams, "repeated_6_grams"),
+            (self.max_repeated_7_grams, "repeated_7_grams"),
+            (self.max_repeated_8_grams, "repeated_8_grams"),
+            (self.max_repeated_9_grams, "repeated_9_grams"),
+            (self.max_repeated_10_grams, "repeated_10_grams"),
+        ];
+        if !rules.iter().any(|(threshold, _)| threshold.is_on()) {
+            return Ruling::Continue(());
+        }
+        let mut run = Run::of(words);
+        for (n, (threshold, code)) in (5..).zip(rules) {
+            if threshold.is_on() {
+                threshold.at_most(code, run.n_repeated_chars(n) as f64 / n_chars)?;
+            }
+        }
+        Ruling::Continue(())
+    }
+}
+
+impl Filter for GopherRepetition {
+    fn judge(&self, doc: &Doc<'_>) -> Verdict {
+        verdict(self.rule(doc))
+    }
+
+    fn reasons(&self) -> &'static [&'static str] {
+        REASONS
+    }
+}
+
+const REASONS: &[&str] = &[
+    "empty",
+    "duplicate_paragraphs",
+    "duplicate_paragraph_characters",
+    "duplicate_lines",
+    "duplicate_line_characters",
+    "top_2_gram",
+    "top_3_gram",
+    "top_4_gram",
+    "repeated_5_grams",
+    "repeated_6_grams",
+    "repeated_7_grams",
+    "repeated_8_grams",
+    "repeated_9_grams",
+    "repeated_10_grams",
+];
+
+/// A text cut at every run of line feeds that begins with `cut`. Where the text begins or ends with such a run there
+/// is an empty piece, as `re.split` leaves it.
+fn pieces<'t>(text: &'t str, cut: &'static str) -> impl Iterator<Item = &'t str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(at) = memmem::find(text.as_bytes(), cut.as_bytes()) else {
+            return rest.take();
+        };
+        rest = Some(text[at..].trim_start_matches('\n'));
+        Some(&text[..at])
+    })
+}
+
+/// How many of a document's pieces repeat an earlier one; the first copy is free.
+#[derive(Default)]
+pub(super) struct Duplicates {
+    n_pieces: usize,
+    n_duplicates: usize,
+    /// The characters of the duplicates.
+    pub(super) n_chars: usize,
+}
+
+impl Duplicates {
+    pub(super) fn among<'t>(pieces: impl Iterator<Item = &'t str>) -> Self {
+        let mut seen = HashedMap::default();
+        let mut found = Self::default();
+        for piece in pieces {
+            found.n_pieces += 1;
+            if seen.insert(xxh3_64(piece.as_bytes()), ()).is_some() {
+                found.n_duplicates += 1;
+                found.n_chars += text::n_chars(piece);
+            }
+        }
+        found
+    }
+
+    fn share(&self) -> f64 {
+        self.n_duplicates as f64 / self.n_pieces as f64
+    }
+}
+
+/// The n-grams of a text, for one n after the other.
+struct Grams {
+    /// The hash of each word.
+    words: Vec<u64>,
+    /// The n-grams that can be part of a repeated longer one: where each begins, and its hash.
+    open: Vec<(usize, u64)>,
+    tally: HashedMap<usize>,
+    n: usize,
+}
+
+/// An n-gram, by where it was first seen.
+#[derive(Clone, Copy)]
+struct Gram {
+    first: usize,
+    count: usize,
+}
+
+impl Grams {
+    fn of_words(words: &[&str]) -> Self {
+        let words: Vec<u64> = words.iter().map(|word| xxh3_64(word.as_bytes())).collect();
+        let open = words.iter().copied().enumerate().collect();
+        let tally = HashedMap::with_capacity_and_hasher(words.len(), BuildHasherDefault::default());
+        Self { words, open, tally, n: 1 }
+    }
+
+    /// Goes from n-grams to those one word longer, of which there must be one, and finds the most frequent one;
+    /// among equals, the first seen.
+    fn lengthen(&mut self) -> Gram {
+        self.tally.clear();
+        let mut grams: Vec<Gram> = Vec::with_capacity(self.open.len());
+        let mut members = Vec::with_capacity(self.open.len());
+        for i in 0..self.open.len() {
+            let (at, hash) = self.open[i];
+            // A longer n-gram can be repeated only if the n-gram that ends it is, too.
+            let next_is_open = self.open.get(i + 1).is_some_and(|next| next.0 == at + 1);
+            if !next_is_open {
+                continue;
+            }
+            let longer = chain(hash, self.words[at + self.n]);
+            let gram = *self.tally.entry(longer).or_insert(grams.len());
+            if gram == grams.len() {
+                grams.push(Gram { first: at, count: 0 });
+            }
+            grams[gram].count += 1;
+            members.push((at, longer, gram));
+        }
+        self.n += 1;
+        self.open =
+            members.into_iter().filter(|&(_, _, gram)| grams[gram].count > 1).map(|(at, hash, _)| (at, hash)).collect();
+        // Where nothing is repeated every n-gram is as frequent as the first.
+        let unrepeated = Gram { first: 0, count: 1 };
+        grams.into_iter().fold(unrepeated, |top, gram| if gram.count > top.count { gram } else { top })
+    }
+}
+
+/// The hash of a sequence and one more word.
+fn chain(sequence: u64, word: u64) -> u64 {
+    (sequence ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(29).wrapping_add(word)
+}
+
+/// The words of a text written one after the other, with nothing between them.
+///
+/// That is how the published rule compares n-grams: `ab c` and `a bc` are the same.
+struct Run {
+    bytes: String,
+    /// Where each word begins, and the end.
+    starts: Vec<usize>,
+    /// The characters before each of these places.
+    chars: Vec<usize>,
+    /// Whether the bytes that follow the start of each word may follow the start of another one.
+    may_repeat: Vec<bool>,
+    seen: HashedMap<()>,
+}
+
+impl Run {
+    /// The bytes looked at to tell whether anything can be repeated from a word on: those of five ideographs, and
+    /// of nearly all runs of five words in other scripts.
+    const PEEK: usize = 15;
+
+    fn of(words: &[&str]) -> Self {
+        let bytes = words.concat();
+        let mut starts = Vec::with_capacity(words.len() + 1);
+        let mut chars = Vec::with_capacity(words.len() + 1);
+        let (mut start, mut n_chars) = (0, 0);
+        for word in words {
+            starts.push(start);
+            chars.push(n_chars);
+            start += word.len();
+            n_chars += text::n_chars(word);
+        }
+        starts.push(start);
+        chars.push(n_chars);
+
+        let mut may_repeat = vec![false; words.len()];
+        let mut seen: HashedMap<usize> =
+            HashedMap::with_capacity_and_hasher(words.len(), BuildHasherDefault::default());
+        for (word, &start) in starts[..words.len()].iter().enumerate() {
+            // Too close to the end to look at so many bytes: they may be repeated.
+            let Some(peek) = bytes.as_bytes().get(start..start + Self::PEEK) else {
+                may_repeat[word] = true;
+                continue;
+            };
+            if let Some(&mut earlier) = seen.get_mut(&xxh3_64(peek)) {
+                may_repeat[earlier] = true;
+                may_repeat[word] = true;
+            } else {
+                seen.insert(xxh3_64(peek), word);
+            }
+        }
+        Self { bytes, starts, chars, may_repeat, seen: HashedMap::default() }
+    }
+
+    /// The characters in n-grams that repeat an earlier one. The text is walked once: a repeated n-gram is
+    /// stepped over, any other one is remembered and the walk goes on with the next word.
+    fn n_repeated_chars(&mut self, n: usize) -> usize {
+        self.seen.clear();
+        let n_words = self.may_repeat.len();
+        let mut n_chars = 0;
+        let mut word = 0;
+        while word + n <= n_words {
+            let gram = self.starts[word]..self.starts[word + n];
+            if !self.may_repeat[word] && gram.len() >= Self::PEEK {
+                word += 1;
+            } else if self.seen.insert(xxh3_64(&self.bytes.as_bytes()[gram]), ()).is_some() {
+                n_chars += self.chars[word + n] - self.chars[word];
+                word += n;
+            } else {
+                word += 1;
+            }
+        }
+        n_chars
+    }
+}
+
+/// A map by numbers that are hashes already.
+type HashedMap<V> = HashMap<u64, V, BuildHasherDefault<Hashed>>;
+
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only numbers are looked up");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Judges a text with all rules off but those that `toml` sets.
+    #[track_caller]
+    fn check(toml: &str, text: &str, expected: &str) {
+        let mut table: toml::Table = toml::from_str(toml).expect("the settings of a test are right");
+        for (name, _) in toml::Table::try_from(GopherRepetition::default()).expect("settings are plain data") {
+            table.entry(name).or_insert(toml::Value::Boolean(false));
+        }
+        let filter = table.try_into::<GopherRepetition>().expect("the settings of a test are right");
+        assert_eq!(filter.judge(&Doc::bare(text)).to_string(), expected);
+    }
+
+    /// Each reason beside the one datatrove gives.
+    const PUBLISHED: &[(&str, &str)] = &[
+        ("empty", "(division by zero)"),
+        ("duplicate_paragraphs", "dup_para_frac"),
+        ("duplicate_paragraph_characters", "dup_para_char_frac"),
+        ("duplicate_lines", "dup_line_frac"),
+        ("duplicate_line_characters", "dup_line_char_frac"),
+        ("top_2_gram", "top_2_gram"),
+        ("top_3_gram", "top_3_gram"),
+        ("top_4_gram", "top_4_gram"),
+        ("repeated_5_grams", "duplicated_5_n_grams"),
+        ("repeated_6_grams", "duplicated_6_n_grams"),
+        ("repeated_7_grams", "duplicated_7_n_grams"),
+        ("repeated_8_grams", "duplicated_8_n_grams"),
+        ("repeated_9_grams", "duplicated_9_n_grams"),
+        ("repeated_10_grams", "duplicated_10_n_grams"),
+    ];
+
+    #[test]
+    fn every_reason_has_a_published_name() {
+        assert!(PUBLISHED.iter().map(|(reason, _)| reason).eq(REASONS));
+    }
+
+    #[test]
+    fn nothing_is_empty_and_little_is_kept() {
+        check("", "", "empty 0 (threshold 1)");
+        assert_eq!(GopherRepetition::default().judge(&Doc::bare("a")), Verdict::Keep);
+        check("max_top_2_gram = 0", " ", "keep");
+    }
+
+    #[test]
+    fn the_first_copy_of_a_paragraph_is_free() {
+        check("max_duplicate_paragraphs = 0.5", "\n\na\n\na\n", "keep");
+        check("max_duplicate_paragraphs = 0.5", "a\n\na\n\n\n\na", "duplicate_paragraphs 0.6667 (threshold 0.5)");
+        check("max_duplicate_paragraphs = 0.5", "a\na\na", "keep");
+        // 2 of 8 characters.
+        check("max_duplicate_paragraph_characters = 0.25", "éa\n\n\n\néa", "keep");
+        check(
+            "max_duplicate_paragraph_characters = 0.25",
+            "éa\n\n\néa",
+            "duplicate_paragraph_characters 0.2857 (threshold 0.25)",
+        );
+    }
+
+    #[test]
+    fn runs_of_line_feeds_cut_lines_of_the_raw_text() {
+        check("max_duplicate_lines = 0.5", "a\n\n\na", "keep");
+        check("max_duplicate_lines = 0.25", "a\n\n\na", "duplicate_lines 0.5 (threshold 0.25)");
+        // The empty lines at both ends are lines: `""`, `a`, `""`.
+        check("max_duplicate_lines = 0.33", "\na\n", "duplicate_lines 0.3333 (threshold 0.33)");
+        check("max_duplicate_lines = 0.5", "\n\n\n", "keep");
+        check("max_duplicate_line_characters = 0.4", "ab\nab", "keep");
+        check("max_duplicate_line_characters = 0.39", "ab\nab", "duplicate_line_characters 0.4 (threshold 0.39)");
+        check("max_duplicate_lines = 0", "a\ra\ra", "keep");
+    }
+
+    #[test]
+    fn top_n_grams_count_their_joining_spaces() {
+        // `a b` three times: 9 of 11 characters.
+        check("max_top_2_gram = 0.82", "a b a b a b", "keep");
+        check("max_top_2_gram = 0.81", "a b a b a b", "top_2_gram 0.8182 (threshold 0.81)");
+        // Unspaced text can exceed 1.
+        check("max_top_2_gram = 1.4", "中中中", "top_2_gram 2 (threshold 1.4)");
+    }
+
+    #[test]
+    fn an_n_gram_that_is_not_repeated_counts_once() {
+        check("max_top_3_gram = 0.9", "a b c", "top_3_gram 1 (threshold 0.9)");
+        check("max_top_3_gram = 0.9", "a b", "keep");
+        check("max_top_4_gram = 0.5", "a b c d eeeeeeee", "keep");
+        check("max_top_4_gram = 0.4", "a b c d eeeeeeee", "top_4_gram 0.4375 (threshold 0.4)");
+    }
+
+    #[test]
+    fn among_equals_the_first_seen_is_the_top() {
+        // `a a` and `bb bb` twice each: 3 × 2, not 5 × 2, of 18 characters.
+        check("max_top_2_gram = 0.3", "a a x a a y bb bb z bb bb", "keep");
+        check("max_top_2_gram = 0.2", "a a x a a y bb bb z bb bb", "top_2_gram 0.24 (threshold 0.2)");
+    }
+
+    #[test]
+    fn later_copies_of_n_grams_count_without_overlap() {
+        // The second `a b c d e`: 5 of 19 characters.
+        check("max_repeated_5_grams = 0.27", "a b c d e a b c d e", "keep");
+        check("max_repeated_5_grams = 0.26", "a b c d e a b c d e", "repeated_5_grams 0.2632 (threshold 0.26)");
+        check("max_repeated_6_grams = 0", "a b c d e a b c d e", "keep");
+        check("max_repeated_6_grams = 0", "aaaaaaa", "keep");
+    }
+
+    #[test]
+    fn words_are_compared_with_nothing_between_them() {
+        check("max_repeated_5_grams = 0", "ab c d e f x a bc d e f", "repeated_5_grams 0.2609 (threshold 0)");
+    }
+
+    #[test]
+    fn rules_are_asked_in_their_order() {
+        let text = "line of a few words\n".repeat(10);
+        let judged = GopherRepetition::default().judge(&Doc::bare(&text)).to_string();
+        assert_eq!(judged, "duplicate_lines 0.8182 (threshold 0.3)");
+        check("max_top_2_gram = 0.1\nmax_repeated_5_grams = 0.1", &text, "top_2_gram 0.35 (threshold 0.1)");
+    }
+
+    /// The published rule, word for word: the most frequent n-gram's length and count.
+    fn plain_top(words: &[&str], n: usize) -> usize {
+        let mut counts: Vec<(String, usize)> = Vec::new();
+        for gram in words.windows(n).map(|gram| gram.join(" ")) {
+            match counts.iter_mut().find(|(seen, _)| *seen == gram) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((gram, 1)),
+            }
+        }
+        let top = counts.iter().rev().max_by_key(|(_, count)| *count);
+        top.map_or(0, |(gram, count)| text::n_chars(gram) * count)
+    }
+
+    /// The published rule, word for word: the characters in repeated n-grams.
+    fn plain_repeated(words: &[&str], n: usize) -> usize {
+        let mut seen = Vec::new();
+        let (mut at, mut n_chars) = (0, 0);
+        while at + n <= words.len() {
+            let gram = words[at..at + n].concat();
+            if seen.contains(&gram) {
+                n_chars += text::n_chars(&gram);
+                at += n;
+            } else {
+                seen.push(gram);
+                at += 1;
+            }
+        }
+        n_chars
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_way_is_the_plain_way(words in prop::collection::vec("[ab]{1,3}|abcdefghij|[中文]", 0..80)) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let mut grams = Grams::of_words(&words);
+            for n in 2..=4.min(words.len()) {
+                let top = grams.lengthen();
+                let gram = words[top.first..top.first + n].join(" ");
+                prop_assert_eq!(text::n_chars(&gram) * top.count, plain_top(&words, n), "top {}", n);
+            }
+            let mut run = Run::of(&words);
+            for n in 5..=10 {
+                prop_assert_eq!(run.n_repeated_chars(n), plain_repeated(&words, n), "repeated {}", n);
+            }
+        }
+    }
+}
