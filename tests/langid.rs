@@ -1,4 +1,5 @@
-//! How often the language annotator is right, on sentences of 75 languages where they are at hand.
+//! How often the language annotator is right, on sentences and declarations of known languages, where they
+//! are at hand. `cargo test --release --test langid -- --nocapture` prints every language.
 
 #![expect(clippy::print_stderr, reason = "a skipped test says why, and the measured figures are wanted")]
 
@@ -12,6 +13,27 @@ use trommel::stage::{Annotator, Settings};
 /// What `whichlang` knows, and so what is expected to be good.
 const COMMON: [&str; 16] =
     ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "nl", "pt", "ru", "sv", "tr", "vi", "zh"];
+
+/// Labels of the declarations with what should be found; the last one is written Cantonese.
+const UDHR: [(&str, &str); 17] = [
+    ("arb_Arab", "ar"),
+    ("deu_Latn", "de"),
+    ("eng_Latn", "en"),
+    ("spa_Latn", "es"),
+    ("fra_Latn", "fr"),
+    ("hin_Deva", "hi"),
+    ("ita_Latn", "it"),
+    ("jpn_Jpan", "ja"),
+    ("kor_Hang", "ko"),
+    ("nld_Latn", "nl"),
+    ("por_Latn", "pt"),
+    ("rus_Cyrl", "ru"),
+    ("swe_Latn", "sv"),
+    ("tur_Latn", "tr"),
+    ("vie_Latn", "vi"),
+    ("cmn_Hans", "zh"),
+    ("yue_Hani", "yue"),
+];
 
 #[derive(Default, Clone, Copy)]
 struct Count {
@@ -42,7 +64,7 @@ fn judge(file: &str) -> Option<BTreeMap<String, Count>> {
         let [Value::Str(found), Value::F32(_)] = &row[..] else { panic!("two columns") };
         let count = counts.entry(expected.to_owned()).or_default();
         count.all += 1;
-        if found == expected || expected.ends_with("_Hant") && found == "yue" {
+        if found == expected || UDHR.contains(&(expected, found)) {
             count.right += 1;
         } else {
             *wrong.entry((expected, found.to_string())).or_default() += 1;
@@ -69,4 +91,19 @@ fn sentences_are_recognised() {
     let common = macro_mean(&counts, |language| COMMON.contains(&language));
     let all = macro_mean(&counts, |_| true);
     eprintln!("macro: 16 common {common:.3}, all {} {all:.3}", counts.len());
+    // Measured: 0.979 and 0.737; the 20 languages that neither model knows are in the second.
+    assert!(common > 0.97 && all > 0.72);
+    // Measured: 1.000, 0.980, 1.000, 1.000.
+    for (language, floor) in [("zh", 0.99), ("en", 0.97), ("ja", 0.99), ("ko", 0.99)] {
+        assert!(counts[language].share() > floor, "{language}");
+    }
+}
+
+#[test]
+fn declarations_are_recognised() {
+    let Some(counts) = judge("udhr.tsv") else { return };
+    let common = macro_mean(&counts, |label| UDHR.iter().any(|(l, _)| *l == label));
+    eprintln!("macro: 17 {common:.3}");
+    // Measured: 0.987, and 0.829 for the formal Cantonese of the declaration.
+    assert!(common > 0.97 && counts["yue_Hani"].share() > 0.75);
 }

@@ -229,19 +229,33 @@ fn by_ideographs(text: &str, letters: &Letters) -> Guess {
     Guess::new("zh", 1.0 - 8.0 * kana - 10.0 * marks)
 }
 
-/// Letters that, in their script, one language alone uses, of those that none of the models knows.
-const TELLING: [(Script, &str, &str); 4] = [
-    (Script::Cyrillic, "құғҚҰҒ", "kk"),
-    (Script::Cyrillic, "өүӨҮ", "mn"),
-    (Script::Latin, "þÞ", "is"),
-    (Script::Latin, "ṣṢ", "yo"),
+/// Below this confidence `whatlang` is not believed when it names a language that `whichlang` does not know.
+/// On sentences of 75 languages, 0.1 to 0.5 trade the 16 common languages (0.972 to 0.987 right) against all
+/// (0.743 to 0.715).
+const DOUBT: f64 = 0.2;
+
+/// Letters that tell Cyrillic languages which neither model knows.
+const TELLING: [(&str, &str); 2] = [("kk", "құғҚҰҒ"), ("mn", "өүӨҮ")];
+
+/// Letters that a language does not write, of those that short texts of its neighbours are taken for.
+const FOREIGN: [(&str, &str); 8] = [
+    ("bg", "ыэёіўЫЭЁ"),
+    ("mk", "ыэёщъЫЭЁ"),
+    ("sr", "ыэёщъйЫЭЁ"),
+    ("ru", "іўїєјњљџћђ"),
+    ("sv", "æøÆØ"),
+    ("da", "äöÄÖ"),
+    ("nb", "äöÄÖ"),
+    ("af", "ĳäüöÄÜÖ"),
 ];
 
 fn by_models(text: &str, script: Script) -> Guess {
-    for (_, letters, code) in TELLING.iter().filter(|(of, ..)| *of == script) {
-        let n = text.chars().filter(|&c| letters.contains(c)).count();
-        if n > 0 && n * 150 > text::n_chars(text) {
-            return Guess::new(code, 0.7);
+    if script == Script::Cyrillic {
+        for (code, letters) in TELLING {
+            let n = text.chars().filter(|&c| letters.contains(c)).count();
+            if n * 150 > text::n_chars(text) {
+                return Guess::new(code, 0.7);
+            }
         }
     }
     let fast = whichlang::detect_language(text);
@@ -249,17 +263,22 @@ fn by_models(text: &str, script: Script) -> Guess {
         return Guess::new("en", 1.0);
     }
     let fast = short_code(fast.three_letter_code());
-    // Fewer letters give whatlang no trigrams to compare, and its scores are not numbers.
-    let wide = whatlang::detect(text).filter(|_| text::n_chars(text) >= 3);
-    let Some(wide) = wide else { return Guess::new(fast, 0.45) };
+    let Some(wide) = whatlang::detect(text) else { return Guess::new(fast, 0.45) };
     let confidence = wide.confidence();
-    let code = short_code(wide.lang().code());
-    if code == fast {
-        Guess::new(code, 0.85 + 0.15 * confidence)
-    } else if whichlang::LANGUAGES.iter().any(|lang| short_code(lang.three_letter_code()) == code) || confidence < 0.1 {
+    let wide = short_code(wide.lang().code());
+    if wide == fast {
+        return Guess::new(wide, 0.85 + 0.15 * confidence);
+    }
+    let has_foreign = |code| {
+        let letters = FOREIGN.iter().find(|(of, _)| *of == code).map_or("", |(_, letters)| letters);
+        text.contains(|c| letters.contains(c))
+    };
+    let known_to_both = whichlang::LANGUAGES.iter().any(|lang| short_code(lang.three_letter_code()) == wide);
+    let unsure = known_to_both || confidence < DOUBT;
+    if (unsure || has_foreign(wide)) && !has_foreign(fast) {
         Guess::new(fast, 0.45)
     } else {
-        Guess::new(code, 0.3 + 0.4 * confidence)
+        Guess::new(wide, 0.3 + 0.4 * confidence)
     }
 }
 
