@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod annotate;
+pub mod chain;
 pub mod corpus;
 pub mod doc;
 pub mod error;
@@ -14,4 +15,5 @@ pub mod plan;
 pub mod schema;
 pub mod stage;
 pub mod store;
+pub mod tally;
 pub mod text;

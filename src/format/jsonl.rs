@@ -50,12 +50,7 @@ pub struct LineReader {
 
 impl LineReader {
     /// Opens a file, or the lines that begin in a `range` of it.
-    pub fn open(
-        file: &InputFile,
-        compression: Compression,
-        range: Option<Range<u64>>,
-        window: u64,
-    ) -> Result<Self> {
+    pub fn open(file: &InputFile, compression: Compression, range: Option<Range<u64>>, window: u64) -> Result<Self> {
         let reader = file.open()?;
         let size = reader.size();
         // A line that begins at `start` is ours; to know whether one does, look at the byte before.
