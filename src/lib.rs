@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod annotate;
+pub mod budget;
 pub mod chain;
 pub mod corpus;
 pub mod doc;
@@ -12,8 +13,10 @@ pub mod format;
 pub mod normalize;
 pub mod pipeline;
 pub mod plan;
+pub mod run_dir;
 pub mod schema;
 pub mod stage;
 pub mod store;
 pub mod tally;
+pub mod task;
 pub mod text;

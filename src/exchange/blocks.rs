@@ -86,10 +86,11 @@ impl<W: Write> BlockWriter<W> {
         self.position
     }
 
-    /// Hands everything over to the system.
-    pub fn finish(mut self) -> Result<()> {
+    /// Hands everything over to the system, and what was written to back to the caller.
+    pub fn finish(mut self) -> Result<W> {
         debug_assert_eq!(self.n_in_block, 0, "the last block is closed by the kind of file");
-        self.out.flush().map_err(|error| Error::io(&self.name, error))
+        self.out.flush().map_err(|error| Error::io(&self.name, error))?;
+        Ok(self.out)
     }
 }
 

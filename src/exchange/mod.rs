@@ -16,6 +16,7 @@
 pub mod blocks;
 pub mod group;
 pub mod keys;
+pub mod names;
 pub mod record;
 pub mod sets;
 pub mod sort;

@@ -6,7 +6,7 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -310,17 +310,41 @@ where
 
 /// Writes sorted rows as a run; `name` is for errors. Returns their number.
 fn write_run<R: Record>(rows: impl Iterator<Item = Result<R>>, file: &File, name: &str, block: usize) -> Result<u64> {
-    let mut out = BlockWriter::new(BufWriter::with_capacity(block.max(64 << 10), file), name, R::KIND, block)?;
-    let mut n_rows = 0u64;
+    let mut out = RunWriter::new(BufWriter::with_capacity(block.max(64 << 10), file), name, block)?;
     for row in rows {
-        let row = row?;
-        out.put(|bytes| row.encode(bytes))?;
-        n_rows += 1;
+        out.push(&row?)?;
     }
-    out.close_block()?;
-    out.write(&end_mark(n_rows, out.position()))?;
+    let n_rows = out.n_rows;
     out.finish()?;
     Ok(n_rows)
+}
+
+/// Writes a run front to back, of rows that come in order.
+pub struct RunWriter<R, W> {
+    blocks: BlockWriter<W>,
+    n_rows: u64,
+    row: PhantomData<fn(R)>,
+}
+
+impl<R: Record, W: Write> RunWriter<R, W> {
+    /// Begins a run, named `name` in errors, in blocks of about `block` bytes.
+    pub fn new(out: W, name: &str, block: usize) -> Result<Self> {
+        Ok(Self { blocks: BlockWriter::new(out, name, R::KIND, block)?, n_rows: 0, row: PhantomData })
+    }
+
+    /// Adds a row, not less than the one before.
+    pub fn push(&mut self, row: &R) -> Result<()> {
+        self.n_rows += 1;
+        self.blocks.put(|bytes| row.encode(bytes))
+    }
+
+    /// Closes the run and gives back what it was written to.
+    pub fn finish(mut self) -> Result<W> {
+        self.blocks.close_block()?;
+        let mark = end_mark(self.n_rows, self.blocks.position());
+        self.blocks.write(&mark)?;
+        self.blocks.finish()
+    }
 }
 
 /// The end of a run: a block header of no records, then their number in the whole file.

@@ -31,6 +31,7 @@ const MAX_LINE: usize = 1 << 30;
 /// Some whole lines of a file.
 pub struct Lines {
     bytes: Vec<u8>,
+    n_rows: u64,
 }
 
 /// Cuts a file, or a part of one, into runs of lines.
@@ -185,7 +186,7 @@ impl ChunkReader for LineReader {
             };
             if !bytes.is_empty() {
                 self.n_lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
-                return Ok(Some(Chunk::Lines(Lines { bytes })));
+                return Ok(Some(Chunk::Lines(Lines::new(bytes))));
             }
         }
         Ok(None)
@@ -213,6 +214,31 @@ impl Read for Broken {
 }
 
 impl Lines {
+    fn new(bytes: Vec<u8>) -> Self {
+        let n_rows = rows(&bytes).count() as u64;
+        Self { bytes, n_rows }
+    }
+
+    /// The number of rows: lines that are not blank.
+    pub fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// Leaves only the first `n_rows` rows.
+    pub fn truncate(&mut self, n_rows: u64) {
+        if n_rows < self.n_rows {
+            let mut end = 0;
+            let mut left = n_rows;
+            while left > 0 {
+                let line_end = memchr::memchr(b'\n', &self.bytes[end..]).map_or(self.bytes.len(), |at| end + at + 1);
+                left -= rows(&self.bytes[end..line_end]).count() as u64;
+                end = line_end;
+            }
+            self.bytes.truncate(end);
+            self.n_rows = n_rows;
+        }
+    }
+
     /// The memory they hold.
     pub fn n_bytes(&self) -> usize {
         self.bytes.len()
@@ -229,11 +255,7 @@ impl Lines {
         let mut bad = Vec::new();
         let mut n_rows = 0;
         let mut rest = String::new();
-        for line in self.bytes.split(|&byte| byte == b'\n') {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
+        for line in rows(&self.bytes) {
             rest.clear();
             let parsed = parse(line);
             let mut save = |columns: &mut Vec<Column>, reason| {
@@ -282,6 +304,18 @@ impl Lines {
             .expect("the columns were built for these fields, each filled to the same length");
         (batch, bad)
     }
+}
+
+/// The lines that are rows: those that are not blank, without their line ends.
+fn rows(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
+    let mut start = 0;
+    ends.filter_map(move |end| {
+        let line = bytes.get(start..end).unwrap_or_default();
+        start = end + 1;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        (!line.trim_ascii().is_empty()).then_some(line)
+    })
 }
 
 /// Adds a field to the text of a JSON object that is still open.

@@ -175,6 +175,28 @@ impl Chunk {
         }
     }
 
+    /// The bytes of work it stands for, in the measure of plans.
+    pub fn source_bytes(&self) -> u64 {
+        self.n_bytes() as u64
+    }
+
+    /// The number of rows.
+    pub fn n_rows(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => batch.num_rows() as u64,
+            Self::Lines(lines) => lines.n_rows(),
+        }
+    }
+
+    /// Leaves only the first `rows` rows.
+    pub fn truncate(&mut self, rows: u64) {
+        match self {
+            Self::Batch(batch) if (batch.num_rows() as u64) > rows => *batch = batch.slice(0, rows as usize),
+            Self::Batch(_) => {}
+            Self::Lines(lines) => lines.truncate(rows),
+        }
+    }
+
     /// Turns it into documents of `schema`.
     pub fn decode(self, schema: &SchemaRef, text_column: &str) -> Result<Decoded, String> {
         let (batch, bad) = match self {

@@ -3,7 +3,6 @@
 //! Row groups are cut by rows and bytes of text alone, so the same documents make the same bytes.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -197,8 +196,7 @@ pub fn between_passes(settings: &OutputSettings) -> OutputSettings {
     OutputSettings { format: OutputFormat::Parquet, compression_level: 1, ..settings.clone() }
 }
 
-/// The schema with every column nullable, as rejects have it.
-pub fn nullable(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
-    Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
+/// The settings of rejects: always Parquet, so that every column keeps its type.
+pub fn rejects(settings: &OutputSettings) -> OutputSettings {
+    OutputSettings { format: OutputFormat::Parquet, ..settings.clone() }
 }

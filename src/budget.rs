@@ -1,0 +1,121 @@
+//! What a run may use: bytes of memory for documents on their way, and time until the user says stop.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+
+/// Bytes that may be held at once by batches on their way through the stages.
+#[derive(Clone)]
+pub struct Budget(Arc<Shared>);
+
+struct Shared {
+    total: u64,
+    free: Mutex<u64>,
+    freed: Condvar,
+}
+
+impl Budget {
+    /// A budget of `total` bytes.
+    pub fn new(total: u64) -> Self {
+        Self(Arc::new(Shared { total, free: Mutex::new(total), freed: Condvar::new() }))
+    }
+
+    /// Waits until `bytes` are free and takes them. More than there is in all counts as all there is, so a
+    /// giant batch goes through alone instead of never.
+    pub fn take(&self, bytes: u64) -> Lease {
+        let bytes = bytes.min(self.0.total);
+        let mut free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free < bytes {
+            free = self.0.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= bytes;
+        Lease { budget: self.clone(), bytes }
+    }
+}
+
+/// Bytes taken from a budget; given back when dropped.
+pub struct Lease {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut free = self.budget.0.free.lock().unwrap_or_else(PoisonError::into_inner);
+        *free += self.bytes;
+        self.budget.0.freed.notify_all();
+    }
+}
+
+/// How far a run has come, for whoever shows it, and whether it should stop.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// What is being done.
+    phase: Mutex<String>,
+    /// Bytes of work of this phase, where that is known.
+    pub total: AtomicU64,
+    /// Bytes of it that are done.
+    pub done: AtomicU64,
+    /// Rows read in this phase.
+    pub rows: AtomicU64,
+    /// Rows kept in this phase.
+    pub kept: AtomicU64,
+    /// Bytes of text read in this phase.
+    pub bytes: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Progress {
+    /// Begins another phase of `total` bytes of work.
+    pub fn begin(&self, phase: impl Into<String>, total: u64) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase.into();
+        self.total.store(total, Ordering::Relaxed);
+        for counter in [&self.done, &self.rows, &self.kept, &self.bytes] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// What is being done.
+    pub fn phase(&self) -> String {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the run to stop.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// An error once the run has been asked to stop.
+    pub fn check(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_given_back() {
+        let budget = Budget::new(10);
+        let lease = budget.take(8);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let other = budget.clone();
+        let waiting = std::thread::spawn(move || {
+            let _lease = other.take(5);
+            sender.send(()).expect("the test waits");
+        });
+        assert!(receiver.try_recv().is_err(), "there is no room yet");
+        drop(lease);
+        receiver.recv().expect("room was made");
+        waiting.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_giant_goes_through_alone() {
+        let budget = Budget::new(10);
+        drop(budget.take(1000));
+        drop(budget.take(10));
+    }
+}

@@ -1,0 +1,232 @@
+//! The folder where a run keeps its results and its state.
+//!
+//! ```text
+//! kept/00000.parquet …           the documents that stay; shard i is task i
+//! rejected/0-00000.parquet …     those that go, with reasons; by pass and task
+//! report.json                    what happened
+//! _trommel/run.json              pipeline, inputs (path, size, etag), tasks, version: what makes a run this run
+//! _trommel/links/…               dropped key → kept key, for whoever counts uses of near copies
+//! _trommel/0/kept/00000.parquet  documents between two passes
+//! _trommel/0/keys/00000          keys for the exchange after the pass
+//! _trommel/0/names/00000         ids and content keys of those that sent keys
+//! _trommel/0/reports/00000.json  written last: a task with a report is done
+//! _trommel/0/rulings/00000       what the exchange ruled, and exchange.json when it is done
+//! ```
+//!
+//! Every file appears whole or not at all, so a run can be killed at any instant and continued.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::plan::{Layout, Shard, Task};
+use crate::store::Folder;
+
+/// What makes a run this run. A run is only continued by the same program on the same pipeline and input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The version of this program.
+    pub version: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The input columns, as they were unified.
+    pub schema: String,
+    /// The most rows to read.
+    pub limit: Option<u64>,
+    /// The size of tasks.
+    pub task_size: u64,
+    /// The input files, in order.
+    pub shards: Vec<Shard>,
+    /// What is read together.
+    pub tasks: Vec<Task>,
+}
+
+/// A run directory.
+#[derive(Clone)]
+pub struct RunDir {
+    folder: Folder,
+}
+
+impl RunDir {
+    /// The run directory at `folder`.
+    pub fn new(folder: Folder) -> Self {
+        Self { folder }
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The path of a task's documents: the final ones, or those between two passes.
+    pub fn kept_stem(pass: usize, last: bool, task: u32) -> String {
+        if last { format!("kept/{task:05}") } else { format!("_trommel/{pass}/kept/{task:05}") }
+    }
+
+    /// The path of a task's rejects.
+    pub fn rejected_stem(pass: usize, task: u32) -> String {
+        format!("rejected/{pass}-{task:05}")
+    }
+
+    /// The path of what a pass leaves for a task: `keys`, `names` or `rulings`.
+    pub fn part(pass: usize, what: &str, task: u32) -> String {
+        format!("_trommel/{pass}/{what}/{task:05}")
+    }
+
+    /// The path of a task's report.
+    pub fn report(pass: usize, task: u32) -> String {
+        format!("_trommel/{pass}/reports/{task:05}.json")
+    }
+
+    /// The path of the file that says an exchange is done.
+    pub fn exchange_done(pass: usize) -> String {
+        format!("_trommel/{pass}/exchange.json")
+    }
+
+    /// Begins a run here, or says that one is being continued: `Some` with its state as it was left. A folder
+    /// with other files, or with another run, is refused.
+    pub fn begin(
+        &self,
+        identity: &mut Identity,
+        failed_before: impl FnOnce(&Identity) -> Result<Vec<String>>,
+    ) -> Result<bool> {
+        let Some(known) = self.read_json::<Identity>("_trommel/run.json")? else {
+            if let Some(found) = self.folder.list()?.first() {
+                return Err(Error::refused(format!(
+                    "{}: the output folder is not empty (it has {}); name a new one",
+                    self.folder.name(),
+                    found.path
+                )));
+            }
+            self.write_json("_trommel/run.json", identity)?;
+            return Ok(false);
+        };
+        self.folder.sweep("")?;
+        let refuse = |what: String| {
+            Err(Error::refused(format!(
+                "{}: another run is kept here: {what}; name a new output folder",
+                self.folder.name()
+            )))
+        };
+        if known.version != identity.version {
+            return refuse(format!("it was begun by trommel {}, this is {}", known.version, identity.version));
+        }
+        if known.pipeline != identity.pipeline {
+            return refuse(difference("its pipeline", &known.pipeline, &identity.pipeline));
+        }
+        if known.limit != identity.limit || known.task_size != identity.task_size {
+            return refuse("its --limit or --task-size differs".into());
+        }
+        let names = |identity: &Identity| identity.shards.iter().map(|shard| shard.name.clone()).collect::<Vec<_>>();
+        if names(&known) != names(identity) {
+            let (known, new) = (names(&known), names(identity));
+            let missing = known.iter().find(|name| !new.contains(name));
+            let added = new.iter().find(|name| !known.contains(name));
+            return refuse(match (missing, added) {
+                (Some(name), _) => format!("its input has {name}, this one does not"),
+                (None, Some(name)) => format!("its input does not have {name}"),
+                (None, None) => "its input files are in another order".into(),
+            });
+        }
+        let failed = failed_before(&known)?;
+        for (old, new) in known.shards.iter().zip(&identity.shards) {
+            let changed = old.size != new.size || old.etag != new.etag;
+            let mended = failed.contains(&old.name) && fits(&old.layout, &new.layout);
+            if changed && !mended {
+                return refuse(format!("{} has changed since ({} bytes then, {} now)", old.name, old.size, new.size));
+            }
+        }
+        if known.schema != identity.schema {
+            return refuse(difference("its input columns", &known.schema, &identity.schema));
+        }
+        identity.tasks = known.tasks;
+        Ok(true)
+    }
+
+    /// Reads a JSON file; `None` if there is none.
+    pub fn read_json<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        let Some(bytes) = self.folder.read(path)? else { return Ok(None) };
+        let value = serde_json::from_slice(&bytes).map_err(|error| Error::io(self.folder.name_of(path), error))?;
+        Ok(Some(value))
+    }
+
+    /// Writes a JSON file, whole or not at all.
+    pub fn write_json<T: Serialize>(&self, path: &str, value: &T) -> Result<()> {
+        let mut bytes =
+            serde_json::to_vec_pretty(value).map_err(|error| Error::io(self.folder.name_of(path), error))?;
+        bytes.push(b'\n');
+        self.folder.write(path, Bytes::from(bytes))
+    }
+}
+
+/// Whether a file that was broken can be read by the tasks that were planned for it.
+fn fits(old: &Layout, new: &Layout) -> bool {
+    matches!(old, Layout::Unreadable(_)) || old == new || matches!(old, Layout::Lines | Layout::Stream)
+}
+
+/// Where two texts part, for people.
+fn difference(what: &str, old: &str, new: &str) -> String {
+    let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
+    let around = |text: &str| text.chars().skip(same.saturating_sub(20)).take(60).collect::<String>();
+    format!("{what} differs: `…{}…` then, `…{}…` now", around(old), around(new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(pipeline: &str, shards: &[(&str, u64)]) -> Identity {
+        let shard =
+            |&(name, size): &(&str, u64)| Shard { name: name.into(), size, etag: "e".into(), layout: Layout::Lines };
+        Identity {
+            version: "1".into(),
+            pipeline: pipeline.into(),
+            schema: String::new(),
+            limit: None,
+            task_size: 1,
+            shards: shards.iter().map(shard).collect(),
+            tasks: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn check_second(mut second: Identity, failed: &[&str], expected: Result<bool, &str>) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let run = RunDir::new(Folder::local(dir.path()).expect("a folder"));
+        let mut first = identity("p", &[("a", 1), ("b", 2)]);
+        assert!(!run.begin(&mut first, |_| Ok(vec![])).expect("begun"));
+        let failed = failed.iter().map(ToString::to_string).collect();
+        let got = run.begin(&mut second, |_| Ok(failed)).map_err(|error| error.to_string());
+        let name = dir.path().display().to_string();
+        let expected = expected
+            .map_err(|message| format!("{name}: another run is kept here: {message}; name a new output folder"));
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn the_same_run_is_continued() {
+        check_second(identity("p", &[("a", 1), ("b", 2)]), &[], Ok(true));
+    }
+
+    #[test]
+    fn another_run_is_refused_with_the_difference() {
+        check_second(identity("q", &[("a", 1), ("b", 2)]), &[], Err("its pipeline differs: `…p…` then, `…q…` now"));
+        check_second(identity("p", &[("a", 1)]), &[], Err("its input has b, this one does not"));
+        check_second(identity("p", &[("a", 1), ("b", 3)]), &[], Err("b has changed since (2 bytes then, 3 now)"));
+    }
+
+    #[test]
+    fn a_file_that_had_failed_may_change() {
+        check_second(identity("p", &[("a", 1), ("b", 3)]), &["b"], Ok(true));
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(dir.path().join("x"), b"").expect("written");
+        let run = RunDir::new(Folder::local(dir.path()).expect("a folder"));
+        let error = run.begin(&mut identity("p", &[]), |_| Ok(vec![])).expect_err("refused").to_string();
+        assert!(error.ends_with("the output folder is not empty (it has x); name a new one"), "{error}");
+    }
+}
