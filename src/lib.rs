@@ -8,6 +8,7 @@ pub mod error;
 pub mod exchange;
 pub mod filter;
 pub mod normalize;
+pub mod reuse;
 pub mod stage;
 pub mod store;
 pub mod text;
