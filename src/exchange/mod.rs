@@ -20,3 +20,6 @@ pub mod record;
 pub mod sets;
 pub mod sort;
 pub mod verify;
+
+#[cfg(test)]
+mod reference;
