@@ -2,5 +2,16 @@
 
 use crate::stage::Entry;
 
-/// Every corpus stage.
-pub const ALL: &[Entry] = &[];
+pub mod exact;
+pub mod minhash;
+pub mod reuse;
+
+// What they are made of.
+pub mod bands;
+pub mod keep;
+pub mod shingle;
+pub mod sketch;
+
+/// Every corpus stage, in the order they are listed to users.
+pub const ALL: &[Entry] =
+    &[Entry::corpus::<exact::Exact>(), Entry::corpus::<minhash::MinHash>(), Entry::corpus::<reuse::Reuse>()];

@@ -77,7 +77,7 @@ fn group(
     let mut key = None;
     let mut outside = None;
     let mut leaders: Vec<Ranked> = Vec::new();
-    let mut n_members = 0;
+    let mut n_members = 0usize;
     let mut last = None;
     for row in rows {
         let row = row?;
@@ -103,7 +103,7 @@ fn group(
         }
         n_members += 1;
         stats.groups += u64::from(n_members == 1);
-        stats.above_k += u64::from(n_members == k + 1);
+        stats.above_k += u64::from(n_members.checked_sub(k) == Some(1));
     }
     Ok(stats)
 }

@@ -21,3 +21,6 @@ pub mod record;
 pub mod sets;
 pub mod sort;
 pub mod verify;
+
+#[cfg(test)]
+mod reference;

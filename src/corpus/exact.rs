@@ -1,0 +1,69 @@
+//! Keeps one of each set of documents with the same text.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::keep::Keep;
+use crate::doc::Doc;
+use crate::error::Result;
+use crate::stage::{CorpusStage, Duplicate, Exchange, Need, Settings};
+
+/// The reason for documents whose text is that of the kept one.
+pub const EXACT_DUPLICATE: &str = "exact_duplicate";
+
+/// Keeps one of each set of documents with the same text, up to Unicode composition and white space.
+///
+/// Cheap: a document sends 16 bytes. Near-duplicates are for `minhash`, which drops exact ones as well.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exact {
+    /// Which one stays: `"first"`, `"longest"`, `{ highest = "column" }`, `{ lowest = "column" }` or
+    /// `{ sources = ["a", "b"], column = "source" }`.
+    pub keep: Keep,
+}
+
+impl Settings for Exact {
+    const NAME: &'static str = "exact";
+    const ABOUT: &'static str = "keeps one of each set of documents with the same text";
+    type Stage = Self;
+
+    fn build(self) -> Result<Self, String> {
+        Ok(self)
+    }
+}
+
+impl CorpusStage for Exact {
+    fn needs(&self) -> Vec<Need> {
+        self.keep.needs()
+    }
+
+    fn sections(&self) -> usize {
+        1
+    }
+
+    fn rank(&self, doc: &Doc<'_>) -> u64 {
+        self.keep.rank(doc)
+    }
+
+    fn keys(&self, doc: &Doc<'_>, send: &mut dyn FnMut(usize, u128)) {
+        send(0, u128::from_be_bytes(doc.content_key()));
+    }
+
+    fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
+        let pairs = exchange.group_first_k(0..1, 1)?;
+        for pair in exchange.scan_by_first(&pairs)? {
+            let pair = pair?;
+            let (doc, kept) = (pair.second.doc, pair.first.doc);
+            exchange.drop(Duplicate { doc, kept, similarity: 1.0, threshold: 1.0, reason: EXACT_DUPLICATE })?;
+        }
+        Ok(())
+    }
+
+    fn reasons(&self) -> &'static [&'static str] {
+        &[EXACT_DUPLICATE]
+    }
+
+    fn is_dedup(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,414 @@
+//! Keeps one of each set of documents that are alike.
+//!
+//! Sketches in bands propose pairs, the true Jaccard similarity of their shingle sets decides. Documents
+//! have one total order, by the keep policy and then input order; in that order a document is kept unless
+//! it is at least `threshold` similar to one already kept. So every dropped document is verified to be like
+//! the very document that stands for it, and no chain of small differences eats a source.
+
+use std::iter::Peekable;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::bands::Bands;
+use crate::corpus::exact::EXACT_DUPLICATE;
+use crate::corpus::keep::Keep;
+use crate::corpus::shingle::{Shingler, Unit};
+use crate::corpus::sketch::{MAX_SLOTS, band_keys, sketch};
+use crate::doc::{Doc, canonical, canonical_key};
+use crate::error::Result;
+use crate::stage::{CorpusStage, Duplicate, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Settings};
+
+/// The reason for documents that are like the kept one.
+pub const NEAR_DUPLICATE: &str = "near_duplicate";
+
+/// Keeps one of each set of documents whose similarity is at least `threshold`.
+///
+/// Similarity is the Jaccard index of sets of shingles: every 5 words in a row, and in runs of Chinese and
+/// Japanese characters every 5 characters in a row, in lower case. Documents with the same text are dropped
+/// first; a document without any word is only compared so.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MinHash {
+    /// The similarity from which on two documents count as one, above 0 and at most 1. Lee et al. 2021
+    /// (arXiv 2107.06499) and MassiveText (Rae et al. 2021, A1.1) use 0.8.
+    pub threshold: f64,
+    /// The similarity from which on pairs are found and kept on record, so that other thresholds down to
+    /// this one can be tried without reading the corpus again. Default: the threshold.
+    pub floor: Option<f64>,
+    /// The part of the pairs exactly at the floor that must be proposed; of more similar ones, more are.
+    pub recall: f64,
+    /// The number of bands of the sketch, set together with `rows`. Default: chosen from floor and recall.
+    pub bands: Option<usize>,
+    /// The slots in a band, all of which two documents must share to meet there.
+    pub rows: Option<usize>,
+    /// How many units make a shingle.
+    pub n: usize,
+    /// What a shingle is made of: `"words"` (characters in Chinese and Japanese) or `"chars"`.
+    pub unit: Unit,
+    /// Which one stays: `"first"`, `"longest"`, `{ highest = "column" }`, `{ lowest = "column" }` or
+    /// `{ sources = ["a", "b"], column = "source" }`.
+    pub keep: Keep,
+    /// How a proposed pair is judged.
+    pub verify: Verify,
+    /// With how many documents of a bucket, the first in the order, every later one is compared. Buckets
+    /// with more are counted in the report.
+    pub leaders: usize,
+}
+
+/// How a proposed pair is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// By the Jaccard similarity of the two sets of shingles.
+    #[default]
+    Exact,
+    /// By the part of the sketches they share: an estimate.
+    Signature,
+    /// Not at all: to share one band is to be alike, whatever the threshold says. The similarity is not a number.
+    None,
+}
+
+impl Default for MinHash {
+    fn default() -> Self {
+        let Shingler { n, unit } = Shingler::default();
+        Self {
+            threshold: 0.8,
+            floor: None,
+            recall: 0.99,
+            bands: None,
+            rows: None,
+            n,
+            unit,
+            keep: Keep::First,
+            verify: Verify::Exact,
+            // On 4,000 loose edits of one page, a simulation at 0.8 left 0.0025 % of the pairs both kept;
+            // comparing all pairs cost 27 times more.
+            leaders: 16,
+        }
+    }
+}
+
+impl Settings for MinHash {
+    const NAME: &'static str = "minhash";
+    const ABOUT: &'static str = "keeps one of each set of documents that are alike";
+    type Stage = MinHashStage;
+
+    fn build(self) -> Result<MinHashStage, String> {
+        let floor = self.floor.unwrap_or(self.threshold);
+        if !(self.threshold > 0.0 && self.threshold <= 1.0) {
+            return Err(format!("`threshold` ({}) must be above 0 and at most 1", self.threshold));
+        }
+        if !(floor > 0.0 && floor <= self.threshold) {
+            return Err(format!("`floor` ({floor}) must be above 0 and at most the threshold ({})", self.threshold));
+        }
+        if self.n == 0 {
+            return Err("`n` must be at least 1".to_owned());
+        }
+        if self.leaders == 0 {
+            return Err("`leaders` must be at least 1".to_owned());
+        }
+        let bands = match (self.bands, self.rows) {
+            (None, None) => Bands::choose(floor, self.recall)?,
+            (Some(bands), Some(rows)) => {
+                let slots = bands.checked_mul(rows).filter(|slots| (1..=MAX_SLOTS).contains(slots));
+                slots.ok_or(format!("`bands` times `rows` ({bands} x {rows}) must be 1 to {MAX_SLOTS}"))?;
+                Bands { bands, rows }
+            }
+            _ => return Err("`bands` and `rows` are set together or not at all".to_owned()),
+        };
+        Ok(MinHashStage {
+            threshold: self.threshold,
+            floor,
+            bands,
+            shingler: Shingler { n: self.n, unit: self.unit },
+            keep: self.keep,
+            verify: self.verify,
+            leaders: self.leaders,
+        })
+    }
+}
+
+/// [`MinHash`], checked and with its bands chosen.
+#[derive(Debug, Clone)]
+pub struct MinHashStage {
+    threshold: f64,
+    floor: f64,
+    bands: Bands,
+    shingler: Shingler,
+    keep: Keep,
+    verify: Verify,
+    leaders: usize,
+}
+
+impl CorpusStage for MinHashStage {
+    fn needs(&self) -> Vec<Need> {
+        self.keep.needs()
+    }
+
+    /// The content key, then a section for each band.
+    fn sections(&self) -> usize {
+        1 + self.bands.bands
+    }
+
+    fn rank(&self, doc: &Doc<'_>) -> u64 {
+        self.keep.rank(doc)
+    }
+
+    fn keys(&self, doc: &Doc<'_>, send: &mut dyn FnMut(usize, u128)) {
+        let canonical = canonical(doc.text());
+        send(0, u128::from_be_bytes(canonical_key(&canonical)));
+        let mut shingles = Vec::new();
+        self.shingler.shingles(&canonical, &mut shingles);
+        let mut slots = Vec::new();
+        sketch(&shingles, self.bands.slots(), &mut slots);
+        for (key, section) in band_keys(&slots, self.bands.rows).zip(1..) {
+            send(section, u128::from(key));
+        }
+    }
+
+    fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
+        // Copies leave first and never reach the bands; what becomes of them is what becomes of the one
+        // that represents them.
+        let copies = exchange.group_first_k(0..1, 1)?;
+        for pair in exchange.scan_by_first(&copies)? {
+            exchange.set_aside(pair?.second.doc);
+        }
+        let proposed = exchange.group_first_k(1..self.sections(), self.leaders)?;
+        let pairs = exchange.distinct(proposed)?;
+        exchange.note("pairs_proposed", pairs.n_rows);
+        let edges = match self.verify {
+            Verify::None => {
+                let unknown = |pair| Edge { pair, similarity: f64::NAN };
+                Box::new(exchange.scan_by_second(&pairs)?.map(move |pair| pair.map(unknown)))
+            }
+            Verify::Exact | Verify::Signature => {
+                let routed = exchange.route_to_task(pairs)?;
+                let edges = exchange.verify(routed, self)?;
+                exchange.note("pairs_alike", edges.n_rows);
+                exchange.sorted_scan(&edges)?
+            }
+        };
+        let copies = exchange.scan_by_first(&copies)?.peekable();
+        self.rule(exchange, edges, Copies { pairs: copies, threshold: self.threshold })
+    }
+
+    fn reasons(&self) -> &'static [&'static str] {
+        &[EXACT_DUPLICATE, NEAR_DUPLICATE]
+    }
+
+    fn is_dedup(&self) -> bool {
+        true
+    }
+}
+
+impl MinHashStage {
+    /// Walks through the edges in the total order of their later documents. When a document's turn comes,
+    /// all that come before it have had theirs, so one bit for each says whether it was dropped.
+    fn rule(&self, exchange: &mut dyn Exchange, edges: Rows<Edge>, mut copies: Copies) -> Result<()> {
+        let mut dropped = exchange.bits();
+        let mut edges = edges.peekable();
+        while let Some(edge) = edges.next() {
+            let mut edge = edge?;
+            let doc = edge.pair.second;
+            let mut anchor: Option<Edge> = None;
+            loop {
+                // A similarity that nobody measured passes.
+                let alike = edge.similarity >= self.threshold || edge.similarity.is_nan();
+                let closer = anchor.is_none_or(|anchor| edge.similarity > anchor.similarity);
+                if alike && closer && !dropped.contains(edge.pair.first.doc) {
+                    anchor = Some(edge);
+                }
+                match edges.next_if(|next| next.as_ref().is_ok_and(|next| next.pair.second == doc)) {
+                    Some(next) => edge = next?,
+                    None => break,
+                }
+            }
+            copies.rule_before(doc, exchange)?;
+            let Some(anchor) = anchor else { continue };
+            let near = Duplicate {
+                doc: doc.doc,
+                kept: anchor.pair.first.doc,
+                similarity: anchor.similarity,
+                threshold: self.threshold,
+                reason: NEAR_DUPLICATE,
+            };
+            dropped.insert(doc.doc);
+            exchange.drop(near)?;
+            copies.rule_of(doc, near, exchange)?;
+        }
+        copies.rule_rest(exchange)
+    }
+}
+
+/// Documents with the same text as an earlier one that represents them, in the order of the latter.
+struct Copies {
+    pairs: Peekable<Rows<Pair>>,
+    threshold: f64,
+}
+
+impl Copies {
+    /// Rules on the copies of all documents before `doc`: what was not dropped by now stays and stands for its copies.
+    fn rule_before(&mut self, doc: Ranked, exchange: &mut dyn Exchange) -> Result<()> {
+        while let Some(pair) = self.next_if(|first| first < doc)? {
+            exchange.drop(self.exact(pair))?;
+        }
+        Ok(())
+    }
+
+    /// Rules on the copies of `doc`, which is itself dropped: they go for the same document that it goes for.
+    fn rule_of(&mut self, doc: Ranked, near: Duplicate, exchange: &mut dyn Exchange) -> Result<()> {
+        while let Some(pair) = self.next_if(|first| first == doc)? {
+            exchange.drop(Duplicate { doc: pair.second.doc, ..near })?;
+        }
+        Ok(())
+    }
+
+    /// Rules on all copies that are left.
+    fn rule_rest(&mut self, exchange: &mut dyn Exchange) -> Result<()> {
+        while let Some(pair) = self.next_if(|_| true)? {
+            exchange.drop(self.exact(pair))?;
+        }
+        Ok(())
+    }
+
+    fn next_if(&mut self, of: impl Fn(Ranked) -> bool) -> Result<Option<Pair>> {
+        self.pairs.next_if(|pair| pair.as_ref().map_or(true, |pair| of(pair.first))).transpose()
+    }
+
+    fn exact(&self, pair: Pair) -> Duplicate {
+        let (doc, kept) = (pair.second.doc, pair.first.doc);
+        Duplicate { doc, kept, similarity: 1.0, threshold: self.threshold, reason: EXACT_DUPLICATE }
+    }
+}
+
+/// The bits of a slot that go into a set of slots, below the number of the slot.
+const SLOT_BITS: u32 = u64::BITS - MAX_SLOTS.ilog2();
+
+impl PairJudge for MinHashStage {
+    fn set(&self, text: &str, set: &mut Vec<u64>) {
+        let canonical = canonical(text);
+        if self.verify == Verify::Exact {
+            return self.shingler.set(&canonical, set);
+        }
+        let mut shingles = Vec::new();
+        self.shingler.shingles(&canonical, &mut shingles);
+        sketch(&shingles, self.bands.slots(), set);
+        // A slot with its number is a member of a set; in this order the set is sorted.
+        for (slot, number) in set.iter_mut().zip(0u64..) {
+            *slot = (number << SLOT_BITS) | (*slot & ((1 << SLOT_BITS) - 1));
+        }
+    }
+
+    fn floor(&self) -> f64 {
+        self.floor
+    }
+
+    fn bound(&self, len_a: usize, len_b: usize) -> f64 {
+        // Sketches are all of one size, and so their bound is 1.
+        if len_a.max(len_b) == 0 { 0.0 } else { len_a.min(len_b) as f64 / len_a.max(len_b) as f64 }
+    }
+
+    fn similarity(&self, a: &[u64], b: &[u64]) -> Option<f64> {
+        let total = (a.len() + b.len()) as f64;
+        // |A∩B| / |A∪B| ≥ f where |A∩B| ≥ f / (1 + f) · (|A| + |B|); of two sketches the part f is shared.
+        // One less, for rounding: the comparison at the end is the one that counts.
+        let sketches = self.verify != Verify::Exact;
+        let needed = if sketches { self.floor / 2.0 * total } else { self.floor / (1.0 + self.floor) * total };
+        let common = common(a, b, (needed as usize).saturating_sub(1))? as f64;
+        let whole = if sketches { total / 2.0 } else { total - common };
+        let similarity = if whole > 0.0 { common / whole } else { 0.0 };
+        (similarity >= self.floor).then_some(similarity)
+    }
+}
+
+/// How many members two sorted sets share; `None` as soon as it is clear that they are fewer than `needed`.
+fn common(a: &[u64], b: &[u64], needed: usize) -> Option<usize> {
+    // Every member of one set only makes two fewer that can be shared in pairs.
+    let alone = (a.len() + b.len()).checked_sub(2 * needed)?;
+    let (mut i, mut j, mut common) = (0, 0, 0);
+    while i < a.len() && j < b.len() && i + j - 2 * common <= alone {
+        let (x, y) = (a[i], b[j]);
+        common += usize::from(x == y);
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
+    }
+    (common >= needed).then_some(common)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(settings: MinHash) -> MinHashStage {
+        settings.build().expect("sound")
+    }
+
+    fn similarity(stage: &MinHashStage, a: &str, b: &str) -> Option<f64> {
+        let set = |text| {
+            let mut set = Vec::new();
+            stage.set(text, &mut set);
+            assert!(set.is_sorted_by(|a, b| a < b), "sorted, each once");
+            set
+        };
+        let (a, b) = (set(a), set(b));
+        let similarity = stage.similarity(&a, &b);
+        assert!(similarity.is_none_or(|similarity| similarity <= stage.bound(a.len(), b.len())));
+        similarity
+    }
+
+    #[test]
+    fn similarity_is_jaccard_from_the_floor_up() {
+        let at = |floor| stage(MinHash { threshold: 0.9, floor: Some(floor), n: 1, ..MinHash::default() });
+        assert_eq!(similarity(&at(0.6), "a b c d", "b c d e"), Some(0.6));
+        assert_eq!(similarity(&at(0.61), "a b c d", "b c d e"), None);
+        assert_eq!(similarity(&at(0.6), "a", "b c d e"), None);
+        assert_eq!(similarity(&at(0.9), "A b", "b, a"), Some(1.0));
+        assert_eq!(similarity(&at(0.1), "", "a"), None);
+        assert_eq!(similarity(&at(0.1), "", ""), None);
+    }
+
+    #[test]
+    fn signatures_estimate() {
+        let stage = stage(MinHash { threshold: 0.3, n: 1, verify: Verify::Signature, ..MinHash::default() });
+        let words = |from: u32| (from..from + 100).map(|i| format!("w{i} ")).collect::<String>();
+        let estimate = similarity(&stage, &words(0), &words(25)).expect("above the floor");
+        assert!((estimate - 0.6).abs() < 0.12, "{estimate}");
+        assert_eq!(similarity(&stage, &words(0), &words(0)), Some(1.0));
+        assert_eq!(similarity(&stage, &words(0), &words(90)), None);
+    }
+
+    #[test]
+    fn a_document_of_no_words_sends_its_content_key_only() {
+        let sections = |text| {
+            let mut sections = Vec::new();
+            stage(MinHash::default()).keys(&Doc::bare(text), &mut |section, _| sections.push(section));
+            sections
+        };
+        assert_eq!(sections(" — !"), [0]);
+        assert_eq!(sections("one"), (0..21).collect::<Vec<_>>());
+    }
+
+    #[track_caller]
+    fn check_refused(settings: MinHash, expected: &str) {
+        let error = settings.build().expect_err("nonsense");
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let default = MinHash::default;
+        check_refused(MinHash { threshold: 0.0, ..default() }, "`threshold` (0)");
+        check_refused(MinHash { threshold: f64::NAN, ..default() }, "`threshold`");
+        check_refused(
+            MinHash { floor: Some(0.9), ..default() },
+            "`floor` (0.9) must be above 0 and at most the threshold",
+        );
+        check_refused(MinHash { recall: 1.0, ..default() }, "`recall` (1)");
+        check_refused(MinHash { n: 0, ..default() }, "`n`");
+        check_refused(MinHash { leaders: 0, ..default() }, "`leaders`");
+        check_refused(MinHash { bands: Some(3), ..default() }, "set together");
+        check_refused(MinHash { bands: Some(0), rows: Some(3), ..default() }, "`bands` times `rows`");
+        check_refused(MinHash { bands: Some(9), rows: Some(1000), ..default() }, "must be 1 to 8192");
+    }
+}

@@ -1,0 +1,535 @@
+//! The plainest exchange there can be: one process, a temporary folder, nothing in parallel. The tests hold
+//! the corpus stages, and through them the kernels, to what they promise.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use crate::doc::{Columns, Doc, DocId, NoColumns};
+use crate::error::Result;
+use crate::exchange::group::{Room, group_first_k};
+use crate::exchange::keys::{KeyFile, KeyWriter};
+use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, KeyRow, Record, Routed};
+use crate::exchange::sets::{SetFile, SetWriter};
+use crate::exchange::sort::{RunReader, Sorter, SpillDir};
+use crate::exchange::verify::verify;
+use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Table};
+use crate::store::LocalFile;
+
+/// Small, so that the tests spill.
+const BUDGET: usize = 4 << 10;
+
+/// A document: its text, what it was when first read, and its columns.
+pub(crate) struct Row<'a> {
+    text: &'a str,
+    origin: &'a str,
+    columns: &'a dyn Columns,
+}
+
+/// What became of the documents: drops and gifts.
+#[derive(Debug, Default)]
+pub(crate) struct Rulings {
+    drops: BTreeMap<DocId, Duplicate>,
+    gifts: BTreeMap<DocId, u64>,
+}
+
+struct Reference<'a> {
+    tasks: Vec<&'a [Row<'a>]>,
+    folder: TempDir,
+    dir: SpillDir,
+    files: Vec<KeyFile>,
+    external: BTreeMap<usize, Vec<ExternalKey>>,
+    gone: DocSet,
+    n_tables: usize,
+    rulings: Rulings,
+}
+
+/// Takes documents, cut into tasks of `task_size` rows, through the exchange of one stage.
+pub(crate) fn exchange(rows: &[Row<'_>], task_size: usize, stage: &dyn CorpusStage) -> Result<Rulings> {
+    let tasks: Vec<_> = rows.chunks(task_size).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = SpillDir::new(folder.path());
+    let mut files = Vec::new();
+    for (task, rows) in (0u32..).zip(&tasks) {
+        let mut writer = KeyWriter::new(stage.sections(), &dir, BUDGET * 16);
+        for (row, of) in (0..).zip(*rows) {
+            let doc = Doc::new(of.text, of.origin, of.columns);
+            let (rank, id) = (stage.rank(&doc), DocId::new(task, row).to_u64());
+            stage.keys(&doc, &mut |section, key| {
+                writer.push(section, KeyRow { key, rank, doc: id }).expect("room");
+            });
+        }
+        let path = folder.path().join(format!("{task}.keys"));
+        let name = path.display().to_string();
+        writer.finish(File::create(&path).expect("a folder"), &name)?;
+        files.push(KeyFile::open(Arc::new(LocalFile::open(&path)?), &name)?);
+    }
+    let sizes: Vec<_> = tasks.iter().map(|rows| rows.len() as u64).collect();
+    let gone = DocSet::empty(&sizes);
+    let (external, rulings) = Default::default();
+    let mut reference = Reference { tasks, folder, dir, files, external, gone, n_tables: 0, rulings };
+    stage.resolve(&mut reference)?;
+    Ok(reference.rulings)
+}
+
+impl Reference<'_> {
+    fn table<R: Record, T>(&mut self, sorter: Sorter<R>) -> Result<Table<T>> {
+        self.n_tables += 1;
+        let path = self.folder.path().join(format!("{}.table", self.n_tables));
+        let n_rows = sorter.write_to(&path)?;
+        Ok(Table::new(vec![path.display().to_string()], n_rows))
+    }
+
+    fn rows<R: Record + 'static, T>(table: &Table<T>) -> impl Iterator<Item = Result<R>> + use<R, T> {
+        let open = |name: String| {
+            let file = LocalFile::open(&PathBuf::from(&name)).expect("a table");
+            RunReader::open(Arc::new(file), &name, BUDGET).expect("a table")
+        };
+        table.files.clone().into_iter().flat_map(open)
+    }
+
+    /// The pairs of a table, which are kept in whatever order they were made.
+    fn pairs(table: &Table<Pair>) -> impl Iterator<Item = Result<Pair>> + use<> {
+        Self::rows::<Pair, _>(table)
+    }
+
+    fn sorted<R: Record + 'static>(&self, rows: impl Iterator<Item = Result<R>>) -> Result<Rows<R>> {
+        let mut sorter = Sorter::new(&self.dir, BUDGET);
+        rows.into_iter().try_for_each(|row| sorter.push(row?))?;
+        Ok(Box::new(sorter.finish()?))
+    }
+
+    fn set_file(&self, task: u32, judge: &dyn PairJudge) -> Result<SetFile> {
+        let path = self.folder.path().join(format!("{task}.sets"));
+        let name = path.display().to_string();
+        let mut writer = SetWriter::new(File::create(&path).expect("a folder"), &name)?;
+        for (row, of) in (0..).zip(self.tasks[task as usize]) {
+            let mut set = Vec::new();
+            judge.set(of.text, &mut set);
+            writer.push(row, &set)?;
+        }
+        writer.finish()?;
+        SetFile::open(Arc::new(LocalFile::open(&path)?), &name)
+    }
+}
+
+impl Exchange for Reference<'_> {
+    fn add_keys(&mut self, section: usize, keys: &mut dyn Iterator<Item = Result<(u128, u64)>>) -> Result<()> {
+        let mut keys =
+            keys.map(|key| key.map(|(key, value)| ExternalKey { key, value })).collect::<Result<Vec<_>>>()?;
+        keys.sort_unstable();
+        self.external.insert(section, keys);
+        Ok(())
+    }
+
+    fn group_first_k(&mut self, sections: Range<usize>, k: usize) -> Result<Table<Pair>> {
+        let mut sorter = Sorter::<Pair>::new(&self.dir, BUDGET);
+        for section in sections {
+            let external = self.external.remove(&section).unwrap_or_default().into_iter().map(Ok);
+            let room = Room { dir: &self.dir, memory: BUDGET };
+            let alive = |doc| !self.gone.contains(doc);
+            group_first_k(&self.files, section, k, external, room, alive, |pair| sorter.push(pair))?;
+        }
+        self.table(sorter)
+    }
+
+    fn distinct(&mut self, pairs: Table<Pair>) -> Result<Table<Pair>> {
+        let mut sorter = Sorter::<Pair>::unique(&self.dir, BUDGET);
+        Self::pairs(&pairs).try_for_each(|pair| sorter.push(pair?))?;
+        self.table(sorter)
+    }
+
+    fn route_to_task(&mut self, pairs: Table<Pair>) -> Result<Table<Pair>> {
+        let mut sorter = Sorter::<Routed>::new(&self.dir, BUDGET);
+        Self::pairs(&pairs).try_for_each(|pair| sorter.push(Routed(pair?)))?;
+        self.table(sorter)
+    }
+
+    fn verify(&mut self, pairs: Table<Pair>, judge: &dyn PairJudge) -> Result<Table<Edge>> {
+        let files = (0..self.tasks.len() as u32).map(|task| self.set_file(task, judge).map(Arc::new));
+        let files = files.collect::<Result<Vec<_>>>()?;
+        let edges = Mutex::new(Sorter::<EdgeRow>::new(&self.dir, BUDGET));
+        let routed = Self::rows::<Routed, _>(&pairs).map(|pair| pair.map(|routed| routed.0));
+        verify(routed, &|task| Ok(files[task as usize].clone()), judge, BUDGET, |edge| {
+            edges.lock().expect("no panic").push(EdgeRow(edge))
+        })?;
+        self.table(edges.into_inner().expect("no panic"))
+    }
+
+    fn scan_by_first(&mut self, pairs: &Table<Pair>) -> Result<Rows<Pair>> {
+        self.sorted(Self::pairs(pairs))
+    }
+
+    fn scan_by_second(&mut self, pairs: &Table<Pair>) -> Result<Rows<Pair>> {
+        let sorted = self.sorted(Self::pairs(pairs).map(|pair| pair.map(BySecond)))?;
+        Ok(Box::new(sorted.map(|pair| pair.map(|by_second| by_second.0))))
+    }
+
+    fn sorted_scan(&mut self, edges: &Table<Edge>) -> Result<Rows<Edge>> {
+        Ok(Box::new(Self::rows::<EdgeRow, _>(edges).map(|edge| edge.map(|row| row.0))))
+    }
+
+    fn bits(&self) -> DocSet {
+        let sizes: Vec<_> = self.tasks.iter().map(|rows| rows.len() as u64).collect();
+        DocSet::empty(&sizes)
+    }
+
+    fn set_aside(&mut self, doc: DocId) {
+        self.gone.insert(doc);
+    }
+
+    fn drop(&mut self, duplicate: Duplicate) -> Result<()> {
+        self.gone.insert(duplicate.doc);
+        let before = self.rulings.drops.insert(duplicate.doc, duplicate);
+        assert_eq!(before, None, "a document is dropped once");
+        Ok(())
+    }
+
+    fn give(&mut self, doc: DocId, value: u64) -> Result<()> {
+        let before = self.rulings.gifts.insert(doc, value);
+        assert_eq!(before, None, "a document is given a number once");
+        Ok(())
+    }
+
+    fn note(&mut self, _: &'static str, _: u64) {}
+}
+
+mod tests {
+    use arrow::array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, Int32Array, RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::corpus::exact::{EXACT_DUPLICATE, Exact};
+    use crate::corpus::keep::Keep;
+    use crate::corpus::minhash::{MinHash, NEAR_DUPLICATE, Verify};
+    use crate::corpus::reuse::Reuse;
+    use crate::corpus::shingle::Shingler;
+    use crate::doc::{ContentKey, Value, canonical, content_key};
+    use crate::stage::Settings;
+
+    const TASK_SIZE: usize = 7;
+
+    /// What was dropped: the document, the one that stands for it, and the reason.
+    type Drop = (usize, usize, &'static str);
+
+    fn bare(text: &str) -> Row<'_> {
+        Row { text, origin: text, columns: &NoColumns }
+    }
+
+    fn rulings(rows: &[Row<'_>], stage: &dyn CorpusStage) -> Rulings {
+        exchange(rows, TASK_SIZE, stage).expect("a temporary folder")
+    }
+
+    fn number(doc: DocId) -> usize {
+        doc.task() as usize * TASK_SIZE + doc.row() as usize
+    }
+
+    fn drops(rows: &[Row<'_>], settings: impl Settings<Stage: CorpusStage>) -> Vec<Drop> {
+        let rulings = rulings(rows, &settings.build().expect("sound"));
+        rulings.drops.values().map(|drop| (number(drop.doc), number(drop.kept), drop.reason)).collect()
+    }
+
+    fn drops_of(texts: &[&str], settings: impl Settings<Stage: CorpusStage>) -> Vec<Drop> {
+        drops(&texts.iter().map(|text| bare(text)).collect::<Vec<_>>(), settings)
+    }
+
+    struct Score(Option<f64>, &'static str);
+
+    impl Columns for Score {
+        fn string(&self, _: &str) -> Option<&str> {
+            Some(self.1)
+        }
+
+        fn number(&self, _: &str) -> Option<f64> {
+            self.0
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_texts_stays() {
+        let texts = ["a", "b", " a\n", "", "c", "\t", "a", "e\u{301}", "\u{e9}", "a"];
+        let expected = [(2, 0), (5, 3), (6, 0), (8, 7), (9, 0)].map(|(doc, kept)| (doc, kept, EXACT_DUPLICATE));
+        assert_eq!(drops_of(&texts, Exact::default()), expected);
+        assert_eq!(drops_of(&texts, MinHash::default()), expected);
+    }
+
+    #[test]
+    fn the_policy_says_which_one_stays() {
+        let columns = [Score(Some(0.5), "web"), Score(None, "books"), Score(Some(0.9), "wiki"), Score(Some(-1.0), "x")];
+        let check = |keep: &str, kept: usize| {
+            let expected: Vec<_> = (0..4).filter(|&doc| doc != kept).map(|doc| (doc, kept, EXACT_DUPLICATE)).collect();
+            let rows: Vec<_> = columns.iter().map(|columns| Row { columns, ..bare("same") }).collect();
+            let keep: Keep = keep.parse().expect("a policy");
+            assert_eq!(drops(&rows, Exact { keep: keep.clone() }), expected, "{keep}");
+            assert_eq!(drops(&rows, MinHash { keep, ..MinHash::default() }), expected);
+        };
+        check("first", 0);
+        check("longest", 0);
+        check("highest:score", 2);
+        check("lowest:score", 3);
+        check("sources:wiki,books", 2);
+        check("sources:none,books", 1);
+    }
+
+    #[test]
+    fn the_longest_of_near_duplicates_stays() {
+        let texts = ["a b c d e f g h i", "a b c d e f g h i j", "a b c d e f g h i j k"];
+        let settings = MinHash { threshold: 0.7, keep: Keep::Longest, ..MinHash::default() };
+        assert_eq!(drops_of(&texts, settings), [(0, 2, NEAR_DUPLICATE), (1, 2, NEAR_DUPLICATE)]);
+    }
+
+    #[test]
+    fn copies_go_where_the_one_that_represents_them_goes() {
+        // 2 is like 0 and represents 3 and 5; 4 has a copy that is not like anything.
+        let near = "a b c d e f g h i j x";
+        let texts = ["a b c d e f g h i j", "other", near, near, "more of it", near, "more  of it", "other"];
+        let settings = MinHash { threshold: 0.8, ..MinHash::default() };
+        let expected = [
+            (2, 0, NEAR_DUPLICATE),
+            (3, 0, NEAR_DUPLICATE),
+            (5, 0, NEAR_DUPLICATE),
+            (6, 4, EXACT_DUPLICATE),
+            (7, 1, EXACT_DUPLICATE),
+        ];
+        assert_eq!(drops_of(&texts, settings), expected);
+    }
+
+    #[test]
+    fn no_chain_eats_a_source() {
+        // Each is like the next, but 2 is not like 0, and 1 stands for nothing once it is dropped.
+        let texts = ["a b c d e f g h i j", "b c d e f g h i j k", "c d e f g h i j k l"];
+        let settings = MinHash { threshold: 0.7, ..MinHash::default() };
+        assert_eq!(drops_of(&texts, settings), [(1, 0, NEAR_DUPLICATE)]);
+    }
+
+    #[test]
+    fn pairs_can_be_believed_or_estimated() {
+        let texts = ["a b c d e f g h i j", "b c d e f g h i j k", "c d e f g h i j k l", "x y z"];
+        let unverified = MinHash { verify: Verify::None, bands: Some(64), rows: Some(1), ..MinHash::default() };
+        let stage = unverified.clone().build().expect("sound");
+        let rows = texts.map(bare);
+        assert!(rulings(&rows, &stage).drops.values().all(|drop| drop.similarity.is_nan()));
+        assert_eq!(drops(&rows, unverified), [(1, 0, NEAR_DUPLICATE), (2, 0, NEAR_DUPLICATE)]);
+        let estimated = MinHash { verify: Verify::Signature, threshold: 0.3, ..MinHash::default() };
+        assert_eq!(drops(&rows, estimated), [(1, 0, NEAR_DUPLICATE), (2, 0, NEAR_DUPLICATE)]);
+    }
+
+    /// Texts in families: a text is edited, and the edits are edited.
+    fn families(seed: u64, n: usize) -> Vec<String> {
+        let mut state = seed;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let words = ["the", "Sieve", "turns", "gold", "sand", "1849", "élan", "中文语料库很大", "字", "の", "— "];
+        let mut texts: Vec<Vec<&str>> = vec![Vec::new()];
+        for _ in 1..n {
+            let mut text = match random(8) {
+                0 => (0..random(4)).map(|_| words[random(words.len())]).collect(),
+                1 => (0..random(60)).map(|_| words[random(words.len())]).collect(),
+                _ => texts[random(texts.len())].clone(),
+            };
+            for _ in 0..random(4) {
+                let word = words[random(words.len())];
+                match random(3) {
+                    0 => text.push(word),
+                    1 if !text.is_empty() => drop(text.remove(random(text.len()))),
+                    2 if !text.is_empty() => {
+                        let at = random(text.len());
+                        text[at] = word;
+                    }
+                    _ => {}
+                }
+            }
+            texts.push(text);
+        }
+        texts.iter().map(|text| text.join(" ")).collect()
+    }
+
+    fn jaccard(a: &str, b: &str) -> f64 {
+        let set = |text: &str| {
+            let mut set = Vec::new();
+            Shingler::default().set(&canonical(text), &mut set);
+            set
+        };
+        let (a, b) = (set(a), set(b));
+        let common = a.iter().filter(|shingle| b.contains(shingle)).count();
+        if common == 0 { 0.0 } else { common as f64 / (a.len() + b.len() - common) as f64 }
+    }
+
+    /// What the rule says when every document is compared with every kept one.
+    fn by_brute_force(texts: &[String], threshold: f64, keep: &Keep) -> BTreeMap<usize, (usize, f64)> {
+        let mut order: Vec<_> = (0..texts.len()).map(|at| (keep.rank(&Doc::bare(&texts[at])), at)).collect();
+        order.sort_unstable();
+        let mut represents: BTreeMap<ContentKey, usize> = BTreeMap::new();
+        let (mut kept, mut dropped): (Vec<usize>, _) = (Vec::new(), BTreeMap::new());
+        for (_, doc) in order {
+            let representative = *represents.entry(content_key(&texts[doc])).or_insert(doc);
+            if representative != doc {
+                let ruling = dropped.get(&representative).copied().unwrap_or((representative, 1.0));
+                dropped.insert(doc, ruling);
+                continue;
+            }
+            let mut anchor: Option<(usize, f64)> = None;
+            for &earlier in &kept {
+                let similarity = jaccard(&texts[earlier], &texts[doc]);
+                if similarity >= threshold && anchor.is_none_or(|(_, best)| similarity > best) {
+                    anchor = Some((earlier, similarity));
+                }
+            }
+            match anchor {
+                Some(anchor) => drop(dropped.insert(doc, anchor)),
+                None => kept.push(doc),
+            }
+        }
+        dropped
+    }
+
+    fn check_brute_force(texts: &[String], threshold: f64, keep: &Keep) {
+        // Bands so loose, and leaders so many, that no pair escapes.
+        let (bands, rows, leaders) = (Some(200), Some(1), usize::MAX);
+        let settings = MinHash { threshold, keep: keep.clone(), bands, rows, leaders, ..MinHash::default() };
+        let rows: Vec<_> = texts.iter().map(|text| bare(text)).collect();
+        let rulings = rulings(&rows, &settings.build().expect("sound"));
+        let found: BTreeMap<_, _> =
+            rulings.drops.values().map(|drop| (number(drop.doc), (number(drop.kept), drop.similarity))).collect();
+        assert_eq!(found, by_brute_force(texts, threshold, keep));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn rulings_are_those_of_comparing_all(seed: u64, threshold in 0.3f64..1.0, longest: bool) {
+            let keep = if longest { Keep::Longest } else { Keep::First };
+            check_brute_force(&families(seed, 60), threshold, &keep);
+        }
+
+        #[test]
+        fn what_is_dropped_is_like_what_is_kept(seed: u64, threshold in 0.3f64..1.0, leaders in 1usize..4) {
+            let texts = families(seed, 60);
+            let rows: Vec<_> = texts.iter().map(|text| bare(text)).collect();
+            let settings = MinHash { threshold, leaders, ..MinHash::default() };
+            let rulings = rulings(&rows, &settings.build().expect("sound"));
+            for drop in rulings.drops.values() {
+                prop_assert!(!rulings.drops.contains_key(&drop.kept), "the kept one is kept");
+                let (text, kept) = (&texts[number(drop.doc)], &texts[number(drop.kept)]);
+                if drop.reason == EXACT_DUPLICATE {
+                    prop_assert_eq!(content_key(text), content_key(kept));
+                } else {
+                    prop_assert!(drop.similarity >= threshold);
+                    prop_assert_eq!(drop.similarity, jaccard(text, kept));
+                }
+            }
+        }
+
+        #[test]
+        fn the_cut_into_tasks_does_not_matter(seed: u64, task_size in 1usize..80) {
+            let texts = families(seed, 60);
+            let rows: Vec<_> = texts.iter().map(|text| bare(text)).collect();
+            let stage = MinHash::default().build().expect("sound");
+            let one = exchange(&rows, 60, &stage).expect("a folder");
+            let many = exchange(&rows, task_size, &stage).expect("a folder");
+            let one = one.drops.values().map(|drop| (drop.doc.row(), drop.kept.row(), drop.reason));
+            let at = |doc: DocId| u64::from(doc.task()) * task_size as u64 + doc.row();
+            let many = many.drops.values().map(|drop| (at(drop.doc), at(drop.kept), drop.reason));
+            prop_assert!(one.eq(many));
+        }
+    }
+
+    fn key(text: &str) -> Option<ContentKey> {
+        Some(content_key(text))
+    }
+
+    /// A file of uses with these columns.
+    fn uses_file(columns: Vec<(&str, ArrayRef)>) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let batch =
+            RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)));
+        let batch = batch.expect("columns of one length");
+        let mut writer = ArrowWriter::try_new(file.as_file(), batch.schema(), None).expect("a schema");
+        writer.write(&batch).expect("a file");
+        writer.close().expect("a file");
+        file
+    }
+
+    fn fixed(keys: Vec<Option<ContentKey>>) -> ArrayRef {
+        Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(keys.into_iter(), 16).expect("16 bytes each"))
+    }
+
+    fn uses(numbers: Vec<Option<i32>>) -> ArrayRef {
+        Arc::new(Int32Array::from(numbers))
+    }
+
+    fn reuse(file: &tempfile::NamedTempFile, rows: &[Row<'_>]) -> Result<Vec<(usize, u64)>> {
+        let settings = Reuse { uses: Some(file.path().to_owned()), ..Reuse::default() };
+        let rulings = exchange(rows, TASK_SIZE, &settings.build().expect("sound"))?;
+        Ok(rulings.gifts.into_iter().map(|(doc, uses)| (number(doc), uses)).collect())
+    }
+
+    #[test]
+    fn uses_are_those_of_the_text_and_of_its_origin() {
+        let keys = vec![key("a"), key("b"), key("a"), key("not here"), key("B"), key("b")];
+        let numbers = vec![Some(1), Some(2), Some(4), Some(8), Some(2), Some(0)];
+        let rows =
+            [bare("x"), bare("a"), Row { origin: "B", ..bare("b") }, bare(" a"), Row { origin: "a ", ..bare("a") }];
+        let expected = [(1, 5), (2, 4), (3, 5), (4, 5)];
+        let file = uses_file(vec![("key", fixed(keys.clone())), ("uses", uses(numbers.clone()))]);
+        assert_eq!(reuse(&file, &rows).expect("sound"), expected);
+        let binary: ArrayRef = Arc::new(BinaryArray::from_iter(keys));
+        let file = uses_file(vec![("uses", uses(numbers)), ("more", uses(vec![None; 6])), ("key", binary)]);
+        assert_eq!(reuse(&file, &rows).expect("sound"), expected);
+    }
+
+    #[test]
+    fn columns_tell_uses_and_weight() {
+        let stage = Reuse::default().build().expect("sound");
+        let row = |given| {
+            let mut row = Vec::new();
+            stage.annotate(given, &mut row);
+            row
+        };
+        assert_eq!(row(None), [Value::U32(0), Value::F32(1.0)]);
+        assert_eq!(row(Some(4)), [Value::U32(4), Value::F32(0.0)]);
+        assert_eq!(row(Some(u64::MAX)), [Value::U32(u32::MAX), Value::F32(0.0)]);
+        assert_eq!(stage.columns().len(), 2);
+        assert_eq!(rulings(&[bare("a")], &stage).gifts.len(), 0, "without a file nothing counts as used");
+    }
+
+    #[track_caller]
+    fn check_refused(columns: Vec<(&str, ArrayRef)>, expected: &str) {
+        let file = uses_file(columns);
+        let error = reuse(&file, &[bare("a")]).expect_err("nonsense").to_string();
+        assert!(error.starts_with(&file.path().display().to_string()), "{error}");
+        assert!(error.ends_with(expected), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused() {
+        let keys = || ("key", fixed(vec![key("a")]));
+        let one = || ("uses", uses(vec![Some(1)]));
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        let short: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"short"]));
+        check_refused(vec![one()], "no column `key`, expected content keys of 16 bytes");
+        check_refused(vec![keys()], "no column `uses`, expected integers");
+        check_refused(vec![("key", text.clone()), one()], "column `key` is Utf8, expected content keys of 16 bytes");
+        check_refused(vec![keys(), ("uses", text)], "column `uses` is Utf8, expected integers");
+        check_refused(vec![("key", short), one()], "a `key` has 5 bytes, expected 16");
+        check_refused(vec![("key", fixed(vec![None])), one()], "a row has no `key`");
+        check_refused(vec![keys(), ("uses", uses(vec![None]))], "a row has no `uses`");
+        check_refused(vec![keys(), ("uses", uses(vec![Some(-3)]))], "a row has -3 `uses`, expected 0 or more");
+    }
+
+    #[test]
+    fn a_missing_file_of_uses_is_named() {
+        let settings = Reuse { uses: Some("/nowhere/uses.parquet".into()), ..Reuse::default() };
+        let stage = settings.build().expect("sound");
+        let error = exchange(&[bare("a")], TASK_SIZE, &stage).expect_err("missing").to_string();
+        assert!(error.starts_with("/nowhere/uses.parquet: "), "{error}");
+    }
+}

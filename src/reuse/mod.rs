@@ -1,0 +1,3 @@
+//! How often documents were used in training, and what a further use is worth.
+
+pub mod weight;
