@@ -82,7 +82,8 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn is_line_end(c: char) -> bool {
+/// Whether [`lines`] cuts at the character.
+pub fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
