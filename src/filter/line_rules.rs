@@ -115,7 +115,7 @@ impl LineEditor {
         if n.ideographs > 0 && n.ideographs == n.letters {
             return n.digits == 0 && n.ideographs <= self.rules.single_word_ideographs;
         }
-        let is_word = |word: &&str| word.chars().any(|c| text::is_word_char(c));
+        let is_word = |word: &&str| word.chars().any(text::is_word_char);
         text::words(line).filter(is_word).take(2).count() == 1
     }
 }
