@@ -104,7 +104,7 @@ impl GopherQuality {
         let mut n_chars = 0;
         for word in words.iter().filter(|word| !is_symbol(word)) {
             n_words += 1;
-            n_chars += text::n_chars(word);
+            n_chars += if word.is_ascii() { word.len() } else { text::n_chars(word) };
         }
         self.min_words.at_least("too_few_words", f64::from(n_words))?;
         self.max_words.at_most("too_many_words", f64::from(n_words))?;
@@ -171,6 +171,9 @@ const REASONS: &[&str] = &[
 
 /// Whether the word is made of punctuation only.
 fn is_symbol(word: &str) -> bool {
+    if word.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return false;
+    }
     word.chars().all(|c| text::is_punctuation(c) || text::is_terminal(c))
 }
 
