@@ -290,13 +290,14 @@ struct Run {
     bytes: String,
     /// Where each word begins, and the end.
     starts: Vec<usize>,
-    /// The characters before each of these places.
-    chars: Vec<usize>,
-    /// Whether the bytes that follow the start of each word may follow the start of another one.
-    may_repeat: Vec<bool>,
+    /// The words from which on anything can be repeated, or repeat something.
+    open: Vec<usize>,
 }
 
 impl Run {
+    /// The fewest words of a repetition.
+    const MIN_WORDS: usize = 5;
+
     /// The bytes looked at to tell whether anything can be repeated from a word on: those of five ideographs, and
     /// of nearly all runs of five words in other scripts.
     const PEEK: usize = 15;
@@ -304,24 +305,22 @@ impl Run {
     fn of(words: &[&str]) -> Self {
         let bytes = words.concat();
         let mut starts = Vec::with_capacity(words.len() + 1);
-        let mut chars = Vec::with_capacity(words.len() + 1);
-        let (mut start, mut n_chars) = (0, 0);
+        let mut end = 0;
+        starts.push(end);
         for word in words {
-            starts.push(start);
-            chars.push(n_chars);
-            start += word.len();
-            n_chars += text::n_chars(word);
+            end += word.len();
+            starts.push(end);
         }
-        starts.push(start);
-        chars.push(n_chars);
 
+        // Whether the same bytes follow the start of another word. Where the shortest n-gram ends before them,
+        // that cannot be told from them.
         let mut may_repeat = vec![false; words.len()];
         let mut peeks = Numbers::with_capacity(words.len());
         let mut first_words = Vec::with_capacity(words.len());
         for (word, &start) in starts[..words.len()].iter().enumerate() {
-            // Too close to the end to look at so many bytes: they may be repeated.
+            let min_end = starts.get(word + Self::MIN_WORDS).copied().unwrap_or(end);
+            may_repeat[word] = min_end - start < Self::PEEK;
             let Some(peek) = bytes.as_bytes().get(start..start + Self::PEEK) else {
-                may_repeat[word] = true;
                 continue;
             };
             let (peek, is_new) = peeks.number(xxh3_64(peek));
@@ -332,25 +331,26 @@ impl Run {
                 may_repeat[word] = true;
             }
         }
-        Self { bytes, starts, chars, may_repeat }
+        let open = (0..words.len()).filter(|&word| may_repeat[word]).collect();
+        Self { bytes, starts, open }
     }
 
-    /// The characters in n-grams that repeat an earlier one. The text is walked once: a repeated n-gram is
-    /// stepped over, any other one is remembered and the walk goes on with the next word.
+    /// The characters in n-grams, of at least [`Run::MIN_WORDS`] words, that repeat an earlier one. The text is
+    /// walked once: a repeated n-gram is stepped over, any other one is remembered and the walk goes on with the next
+    /// word.
     fn n_repeated_chars(&self, n: usize) -> usize {
-        let mut seen = HashSet::new();
-        let n_words = self.may_repeat.len();
+        let mut seen = Numbers::with_capacity(self.open.len());
         let mut n_chars = 0;
-        let mut word = 0;
-        while word + n <= n_words {
-            let gram = self.starts[word]..self.starts[word + n];
-            if !self.may_repeat[word] && gram.len() >= Self::PEEK {
-                word += 1;
-            } else if !seen.insert(xxh3_64(&self.bytes.as_bytes()[gram])) {
-                n_chars += self.chars[word + n] - self.chars[word];
-                word += n;
-            } else {
-                word += 1;
+        let mut next = 0;
+        for &word in self.open.iter().filter(|&word| word + n < self.starts.len()) {
+            if word < next {
+                continue;
+            }
+            let gram = &self.bytes[self.starts[word]..self.starts[word + n]];
+            let (_, is_new) = seen.number(xxh3_64(gram.as_bytes()));
+            if !is_new {
+                n_chars += text::n_chars(gram);
+                next = word + n;
             }
         }
         n_chars
