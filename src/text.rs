@@ -72,7 +72,7 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let Some((at, end)) = rest.char_indices().find(|&(_, c)| is_line_end(c)) else {
+        let Some((at, end)) = find_line_end(rest) else {
             return Some(std::mem::take(&mut rest));
         };
         let line = &rest[..at];
@@ -82,7 +82,22 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn is_line_end(c: char) -> bool {
+fn find_line_end(text: &str) -> Option<(usize, char)> {
+    // No line end begins with another byte, and to look at bytes is faster than to decode.
+    let begins = |b: &u8| matches!(b, b'\n'..=b'\r' | 0x1c..=0x1e | 0xc2 | 0xe2);
+    let mut from = 0;
+    loop {
+        let at = from + text.as_bytes()[from..].iter().position(begins)?;
+        let c = text[at..].chars().next()?;
+        if is_line_end(c) {
+            return Some((at, c));
+        }
+        from = at + c.len_utf8();
+    }
+}
+
+/// Whether [`lines`] cuts at the character.
+pub fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
@@ -96,7 +111,10 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         // One blank between words is the rule.
-        rest = rest.strip_prefix(' ').unwrap_or(rest).trim_start_matches(is_space);
+        rest = rest.strip_prefix(' ').unwrap_or(rest);
+        if !rest.as_bytes().first().is_some_and(|&b| is_ascii_word(b)) {
+            rest = rest.trim_start_matches(is_space);
+        }
         let first = rest.chars().next()?;
         let end = if is_cjk(first) {
             first.len_utf8()
@@ -115,7 +133,12 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 fn word_end(text: &str) -> usize {
     let mut at = 0;
     loop {
-        at += text.as_bytes()[at..].iter().take_while(|b| is_ascii_word(**b)).count();
+        let rest = &text.as_bytes()[at..];
+        let run = rest.iter().position(|&b| !is_ascii_word(b)).unwrap_or(rest.len());
+        at += run;
+        if matches!(rest.get(run), None | Some(b' ' | b'\n')) {
+            return at;
+        }
         let mut chars = text[at..].chars();
         let Some(c) = chars.next() else { return at };
         let joins = |next| at > 0 && matches!(c, '\'' | '\u{2019}' | '.' | ',' | '-') && continues_word(next);
@@ -132,8 +155,18 @@ fn continues_word(c: Option<char>) -> bool {
 }
 
 fn is_ascii_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_'
+    ASCII_WORD[b as usize]
 }
+
+const ASCII_WORD: [bool; 256] = {
+    let mut is_word = [false; 256];
+    let mut b = 0;
+    while b < 128 {
+        is_word[b] = (b as u8).is_ascii_alphanumeric() || b as u8 == b'_';
+        b += 1;
+    }
+    is_word
+};
 
 /// Letters, digits, underscore and the marks that belong to them.
 fn is_inside_word(c: char) -> bool {

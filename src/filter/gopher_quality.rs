@@ -93,18 +93,19 @@ impl GopherQuality {
         if doc.words().is_empty() {
             return EMPTY;
         }
-        self.rule_lengths(doc.words())?;
+        self.rule_lengths(doc)?;
         SymbolRatio { max_hashes: self.max_hashes, max_ellipses: self.max_ellipses }.rule(doc)?;
         self.rule_lines(doc.lines())?;
         self.rule_words(doc.words())
     }
 
-    fn rule_lengths(&self, words: &[&str]) -> Ruling {
+    fn rule_lengths(&self, doc: &Doc<'_>) -> Ruling {
+        let is_ascii = doc.n_chars() == doc.text().len();
         let mut n_words = 0;
         let mut n_chars = 0;
-        for word in words.iter().filter(|word| !is_symbol(word)) {
+        for word in doc.words().iter().filter(|word| !is_symbol(word)) {
             n_words += 1;
-            n_chars += text::n_chars(word);
+            n_chars += if is_ascii { word.len() } else { text::n_chars(word) };
         }
         self.min_words.at_least("too_few_words", f64::from(n_words))?;
         self.max_words.at_most("too_many_words", f64::from(n_words))?;
@@ -121,7 +122,7 @@ impl GopherQuality {
     }
 
     fn rule_words(&self, words: &[&str]) -> Ruling {
-        let n_alphabetic = words.iter().filter(|word| word.chars().any(text::is_alpha)).count();
+        let n_alphabetic = words.iter().filter(|word| is_alphabetic(word)).count();
         self.min_alphabetic_words.at_least("too_few_alphabetic_words", n_alphabetic as f64 / words.len() as f64)?;
         self.min_stop_words.at_least("too_few_stop_words", self.n_stop_words(words))
     }
@@ -171,7 +172,14 @@ const REASONS: &[&str] = &[
 
 /// Whether the word is made of punctuation only.
 fn is_symbol(word: &str) -> bool {
-    word.chars().all(|c| text::is_punctuation(c) || text::is_terminal(c))
+    // The first byte settles it for most words.
+    !word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && word.chars().all(|c| text::is_punctuation(c) || text::is_terminal(c))
+}
+
+/// Whether the word has a letter in it.
+fn is_alphabetic(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic()) || word.chars().any(text::is_alpha)
 }
 
 fn is_bullet_line(line: &str) -> bool {

@@ -8,8 +8,7 @@
 //! Paragraphs, lines and n-grams are told apart by 64-bit hashes (xxh3): in a document of a million words
 //! two different ones are taken for the same with a chance of about 1 in 10^8.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::HashSet;
 
 use memchr::memmem;
 use schemars::JsonSchema;
@@ -147,7 +146,7 @@ impl GopherRepetition {
         if !rules.iter().any(|(threshold, _)| threshold.is_on()) {
             return Ruling::Continue(());
         }
-        let mut run = Run::of(words);
+        let run = Run::of(words);
         for (n, (threshold, code)) in (5..).zip(rules) {
             if threshold.is_on() {
                 threshold.at_most(code, run.n_repeated_chars(n) as f64 / n_chars)?;
@@ -209,11 +208,11 @@ pub(super) struct Duplicates {
 
 impl Duplicates {
     pub(super) fn among<'t>(pieces: impl Iterator<Item = &'t str>) -> Self {
-        let mut seen = HashedMap::default();
+        let mut seen = HashSet::new();
         let mut found = Self::default();
         for piece in pieces {
             found.n_pieces += 1;
-            if seen.insert(xxh3_64(piece.as_bytes()), ()).is_some() {
+            if !seen.insert(xxh3_64(piece.as_bytes())) {
                 found.n_duplicates += 1;
                 found.n_chars += text::n_chars(piece);
             }
@@ -232,7 +231,6 @@ struct Grams {
     words: Vec<u64>,
     /// The n-grams that can be part of a repeated longer one: where each begins, and its hash.
     open: Vec<(usize, u64)>,
-    tally: HashedMap<usize>,
     n: usize,
 }
 
@@ -247,14 +245,13 @@ impl Grams {
     fn of_words(words: &[&str]) -> Self {
         let words: Vec<u64> = words.iter().map(|word| xxh3_64(word.as_bytes())).collect();
         let open = words.iter().copied().enumerate().collect();
-        let tally = HashedMap::with_capacity_and_hasher(words.len(), BuildHasherDefault::default());
-        Self { words, open, tally, n: 1 }
+        Self { words, open, n: 1 }
     }
 
     /// Goes from n-grams to those one word longer, of which there must be one, and finds the most frequent one;
     /// among equals, the first seen.
     fn lengthen(&mut self) -> Gram {
-        self.tally.clear();
+        let mut numbers = Numbers::with_capacity(self.open.len());
         let mut grams: Vec<Gram> = Vec::with_capacity(self.open.len());
         let mut members = Vec::with_capacity(self.open.len());
         for i in 0..self.open.len() {
@@ -265,8 +262,8 @@ impl Grams {
                 continue;
             }
             let longer = chain(hash, self.words[at + self.n]);
-            let gram = *self.tally.entry(longer).or_insert(grams.len());
-            if gram == grams.len() {
+            let (gram, is_new) = numbers.number(longer);
+            if is_new {
                 grams.push(Gram { first: at, count: 0 });
             }
             grams[gram].count += 1;
@@ -293,14 +290,14 @@ struct Run {
     bytes: String,
     /// Where each word begins, and the end.
     starts: Vec<usize>,
-    /// The characters before each of these places.
-    chars: Vec<usize>,
-    /// Whether the bytes that follow the start of each word may follow the start of another one.
-    may_repeat: Vec<bool>,
-    seen: HashedMap<()>,
+    /// The words from which on anything can be repeated, or repeat something.
+    open: Vec<usize>,
 }
 
 impl Run {
+    /// The fewest words of a repetition.
+    const MIN_WORDS: usize = 5;
+
     /// The bytes looked at to tell whether anything can be repeated from a word on: those of five ideographs, and
     /// of nearly all runs of five words in other scripts.
     const PEEK: usize = 15;
@@ -308,75 +305,85 @@ impl Run {
     fn of(words: &[&str]) -> Self {
         let bytes = words.concat();
         let mut starts = Vec::with_capacity(words.len() + 1);
-        let mut chars = Vec::with_capacity(words.len() + 1);
-        let (mut start, mut n_chars) = (0, 0);
+        let mut end = 0;
+        starts.push(end);
         for word in words {
-            starts.push(start);
-            chars.push(n_chars);
-            start += word.len();
-            n_chars += text::n_chars(word);
+            end += word.len();
+            starts.push(end);
         }
-        starts.push(start);
-        chars.push(n_chars);
 
+        // Whether the same bytes follow the start of another word. Where the shortest n-gram ends before them,
+        // that cannot be told from them.
         let mut may_repeat = vec![false; words.len()];
-        let mut seen: HashedMap<usize> =
-            HashedMap::with_capacity_and_hasher(words.len(), BuildHasherDefault::default());
+        let mut peeks = Numbers::with_capacity(words.len());
+        let mut first_words = Vec::with_capacity(words.len());
         for (word, &start) in starts[..words.len()].iter().enumerate() {
-            // Too close to the end to look at so many bytes: they may be repeated.
+            let min_end = starts.get(word + Self::MIN_WORDS).copied().unwrap_or(end);
+            may_repeat[word] = min_end - start < Self::PEEK;
             let Some(peek) = bytes.as_bytes().get(start..start + Self::PEEK) else {
-                may_repeat[word] = true;
                 continue;
             };
-            if let Some(&mut earlier) = seen.get_mut(&xxh3_64(peek)) {
-                may_repeat[earlier] = true;
-                may_repeat[word] = true;
+            let (peek, is_new) = peeks.number(xxh3_64(peek));
+            if is_new {
+                first_words.push(word);
             } else {
-                seen.insert(xxh3_64(peek), word);
+                may_repeat[first_words[peek]] = true;
+                may_repeat[word] = true;
             }
         }
-        Self { bytes, starts, chars, may_repeat, seen: HashedMap::default() }
+        let open = (0..words.len()).filter(|&word| may_repeat[word]).collect();
+        Self { bytes, starts, open }
     }
 
-    /// The characters in n-grams that repeat an earlier one. The text is walked once: a repeated n-gram is
-    /// stepped over, any other one is remembered and the walk goes on with the next word.
-    fn n_repeated_chars(&mut self, n: usize) -> usize {
-        self.seen.clear();
-        let n_words = self.may_repeat.len();
+    /// The characters in n-grams, of at least [`Run::MIN_WORDS`] words, that repeat an earlier one. The text is
+    /// walked once: a repeated n-gram is stepped over, any other one is remembered and the walk goes on with the next
+    /// word.
+    fn n_repeated_chars(&self, n: usize) -> usize {
+        let mut seen = Numbers::with_capacity(self.open.len());
         let mut n_chars = 0;
-        let mut word = 0;
-        while word + n <= n_words {
-            let gram = self.starts[word]..self.starts[word + n];
-            if !self.may_repeat[word] && gram.len() >= Self::PEEK {
-                word += 1;
-            } else if self.seen.insert(xxh3_64(&self.bytes.as_bytes()[gram]), ()).is_some() {
-                n_chars += self.chars[word + n] - self.chars[word];
-                word += n;
-            } else {
-                word += 1;
+        let mut next = 0;
+        for &word in self.open.iter().filter(|&word| word + n < self.starts.len()) {
+            if word < next {
+                continue;
+            }
+            let gram = &self.bytes[self.starts[word]..self.starts[word + n]];
+            let (_, is_new) = seen.number(xxh3_64(gram.as_bytes()));
+            if !is_new {
+                n_chars += text::n_chars(gram);
+                next = word + n;
             }
         }
         n_chars
     }
 }
 
-/// A map by numbers that are hashes already.
-type HashedMap<V> = HashMap<u64, V, BuildHasherDefault<Hashed>>;
+/// Numbers things by their hashes, from 0 in the order they are first seen.
+struct Numbers {
+    /// A hash table of places in `hashes`, each one more than it is; 0 is free. At most half of it is taken.
+    slots: Vec<u32>,
+    hashes: Vec<u64>,
+}
 
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
+impl Numbers {
+    /// Room for `n` things.
+    fn with_capacity(n: usize) -> Self {
+        Self { slots: vec![0; (2 * n).next_power_of_two()], hashes: Vec::with_capacity(n) }
     }
 
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only numbers are looked up");
+    /// The number of the thing with this hash, and whether it is seen for the first time.
+    fn number(&mut self, hash: u64) -> (usize, bool) {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while self.slots[slot] != 0 {
+            let number = self.slots[slot] as usize - 1;
+            if self.hashes[number] == hash {
+                return (number, false);
+            }
+            slot = (slot + 1) & mask;
+        }
+        self.hashes.push(hash);
+        self.slots[slot] = self.hashes.len() as u32;
+        (self.hashes.len() - 1, true)
     }
 }
 
@@ -538,7 +545,7 @@ mod tests {
                 let gram = words[top.first..top.first + n].join(" ");
                 prop_assert_eq!(text::n_chars(&gram) * top.count, plain_top(&words, n), "top {}", n);
             }
-            let mut run = Run::of(&words);
+            let run = Run::of(&words);
             for n in 5..=10 {
                 prop_assert_eq!(run.n_repeated_chars(n), plain_repeated(&words, n), "repeated {}", n);
             }

@@ -3,9 +3,11 @@
 use crate::stage::Entry;
 
 pub mod c4;
+pub mod char_ratio;
 pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
+pub mod line_rules;
 pub mod symbol_ratio;
 pub mod threshold;
 pub mod word_count;
@@ -14,8 +16,165 @@ pub mod word_count;
 pub const ALL: &[Entry] = &[
     Entry::filter::<word_count::WordCount>(),
     Entry::filter::<symbol_ratio::SymbolRatio>(),
+    Entry::filter::<char_ratio::CharRatio>(),
+    Entry::editor::<line_rules::LineRules>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
     Entry::editor::<c4::C4>(),
     Entry::filter::<fineweb_quality::FinewebQuality>(),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::doc::Doc;
+    use crate::stage::{Edit, Stage, Verdict};
+
+    fn built() -> impl Iterator<Item = (&'static str, Stage)> {
+        ALL.iter().map(|entry| (entry.name, (entry.build)(toml::Table::new()).expect(entry.name)))
+    }
+
+    /// What becomes of the text, and the reason if it is dropped.
+    fn judged(stage: &Stage, text: &str) -> (Edit, Option<&'static str>) {
+        let edit = match stage {
+            Stage::Filter(filter) => match filter.judge(&Doc::bare(text)) {
+                Verdict::Keep => Edit::Unchanged,
+                Verdict::Drop(reason) => Edit::Drop(reason),
+            },
+            Stage::Edit(editor) => editor.edit(&Doc::bare(text)),
+            _ => unreachable!("the table is of filters and editors"),
+        };
+        let code = if let Edit::Drop(reason) = &edit { Some(reason.code) } else { None };
+        (edit, code)
+    }
+
+    fn is_snake_case(name: &str) -> bool {
+        let is_inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_inside)
+    }
+
+    /// Texts of any characters, and of the pieces that the rules look for.
+    fn texts() -> impl Strategy<Value = String> {
+        let pieces = prop::sample::select(vec![
+            "the",
+            "of",
+            "words",
+            "中",
+            "文",
+            "。",
+            "字字字",
+            " ",
+            "  ",
+            "\n",
+            "\n\n",
+            "\r\n",
+            "\u{2028}",
+            "\u{1c}",
+            ".",
+            "...",
+            "…",
+            "#",
+            "{",
+            "[1]",
+            "[edit]",
+            "javascript",
+            "lorem ipsum",
+            "privacy policy",
+            "•",
+            "-",
+            "3 likes",
+            "12",
+            "CAPITALS",
+            "\"",
+            "’",
+            "\u{fffd}",
+            "\u{e000}",
+            "é",
+            "e\u{301}",
+            "😀",
+            "\0",
+            "\u{212a}",
+            "İ",
+        ]);
+        prop_oneof![
+            any::<String>(),
+            prop::collection::vec(pieces.clone(), 0..200).prop_map(|pieces| pieces.concat()),
+            prop::collection::vec(pieces, 0..200).prop_map(|pieces| pieces.join(" ")),
+        ]
+    }
+
+    #[test]
+    fn names_are_snake_case_and_unique() {
+        let names: BTreeSet<&str> = ALL.iter().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(names.into_iter().all(is_snake_case));
+    }
+
+    #[test]
+    fn reasons_are_snake_case_and_unique() {
+        for (name, stage) in built() {
+            let reasons: BTreeSet<&str> = stage.reasons().iter().copied().collect();
+            assert_eq!(reasons.len(), stage.reasons().len(), "{name}");
+            assert!(!reasons.is_empty() && reasons.into_iter().all(is_snake_case), "{name}");
+        }
+    }
+
+    #[test]
+    fn defaults_can_be_written_down_and_read_back() {
+        for entry in ALL {
+            let table = toml::Table::try_from((entry.defaults)()).expect(entry.name);
+            (entry.build)(table).map(drop).expect(entry.name);
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        for entry in ALL {
+            let table = toml::Table::from_iter([("no_such_setting".to_owned(), toml::Value::Integer(1))]);
+            assert!((entry.build)(table).is_err(), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn every_setting_is_explained() {
+        for entry in ALL {
+            let schema = (entry.schema)().to_value();
+            let settings = schema["properties"].as_object().expect(entry.name);
+            for (setting, schema) in settings {
+                assert!(schema["description"].is_string(), "{}: {setting}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn giants_are_judged() {
+        for text in ["a".repeat(1_000_000), "字".repeat(1_000_000), "\n".repeat(1_000_000), "a ".repeat(500_000)] {
+            for (_, stage) in built() {
+                judged(&stage, &text);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_text_has_one_verdict_of_a_known_reason(text in texts()) {
+            for (name, stage) in built() {
+                let (edit, code) = judged(&stage, &text);
+                prop_assert!(code.is_none_or(|code| stage.reasons().contains(&code)), "{}: {:?}", name, code);
+                prop_assert_eq!(edit, judged(&stage, &text).0, "{}", name);
+            }
+        }
+
+        #[test]
+        fn what_is_rewritten_has_changed(text in texts()) {
+            for (name, stage) in built() {
+                let (edit, _) = judged(&stage, &text);
+                prop_assert!(edit != Edit::Rewritten(text.clone()), "{}", name);
+            }
+        }
+    }
+}
