@@ -131,7 +131,7 @@ impl<'a> Doc<'a> {
 /// A document's name across runs: 16 bytes, the big-endian xxh3-128 of its canonical text.
 pub type ContentKey = [u8; 16];
 
-/// The content key of a text: xxh3-128 (big-endian) of its [canonical](canonical) form. Two texts that
+/// The content key of a text: xxh3-128 (big-endian) of its [canonical] form. Two texts that
 /// differ only in Unicode composition and white space have the same key.
 pub fn content_key(text: &str) -> ContentKey {
     canonical_key(&canonical(text))

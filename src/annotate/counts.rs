@@ -11,9 +11,9 @@ use crate::text;
 /// Adds `char_count`, `word_count` and `token_count`.
 ///
 /// Characters are code points. Words are the project's own units, punctuation included: a Chinese character
-/// is one. Tokens are an estimate, made from the classes of characters alone: good for planning how much
-/// data there is, within some 20 % on prose, and no replacement for the tokenizer of the model. Count again
-/// with that tokenizer where the number matters.
+/// is one. Tokens are an estimate, made from the classes of characters alone: for planning how much
+/// data there is, and no replacement for the tokenizer of the model. Count again with that tokenizer where
+/// the number matters.
 ///
 /// The three rates are rules of thumb for byte-pair vocabularies of 100,000 entries, not fits. A model with
 /// a larger or a more Chinese vocabulary needs fewer tokens: set the rates accordingly.
@@ -22,9 +22,8 @@ use crate::text;
 pub struct Counts {
     /// How many ASCII characters make a token. OpenAI's help page on tokens gives "1 token ~= 4 chars in English".
     pub ascii_chars_per_token: f64,
-    /// How many tokens a Han character, a kana or a Hangul syllable makes. Vocabularies of about 100,000 entries
-    /// with some Chinese in them need between 0.6 (DeepSeek's API guide: "1 Chinese character ~= 0.6 token") and
-    /// 1.2 (mostly English ones); 0.75 lies between them.
+    /// How many tokens a Han character, a kana or a Hangul syllable makes. A rule of thumb: DeepSeek's API guide
+    /// gives "1 Chinese character ~= 0.6 token", vocabularies with less Chinese in them need more.
     pub tokens_per_cjk_char: f64,
     /// How many bytes of UTF-8 of any other character make a token. Our own guess: four bytes are two letters
     /// of Cyrillic, Greek or Arabic.

@@ -27,7 +27,7 @@ use crate::text;
 /// - for texts of fewer than 20 letters, their number over 20.
 ///
 /// So 0.8 asks for certainty and 0.5 for one good witness. These are heuristics, not probabilities.
-/// Languages that neither model knows (Basque, Swahili, ...) are taken for a neighbour, mostly below 0.5.
+/// Languages that neither model knows (Basque, Swahili, ...) are taken for another one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Language {}
