@@ -145,34 +145,53 @@ pub fn canonical_key(canonical: &str) -> ContentKey {
 /// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.
 /// Borrowed when the text is canonical already.
 pub fn canonical(text: &str) -> Cow<'_, str> {
-    let composed = match is_nfc_quick(text.chars()) {
-        IsNormalized::Yes => Cow::Borrowed(text),
-        _ => Cow::Owned(text.nfc().collect::<String>()),
-    };
-    if is_space_canonical(&composed) {
-        return composed;
+    if text.is_ascii() || text.chars().all(is_plainly_nfc) || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        return single_spaces(text);
     }
-    let mut out = String::with_capacity(composed.len());
-    for word in composed.split_whitespace() {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
-    }
-    Cow::Owned(out)
+    let composed: String = text.nfc().collect();
+    Cow::Owned(single_spaces(&composed).into_owned())
 }
 
-/// Whether white space is single spaces between words only.
-fn is_space_canonical(text: &str) -> bool {
+/// Whether the character is composed and combines with nothing before it: most characters of most texts,
+/// found without a table.
+fn is_plainly_nfc(c: char) -> bool {
+    matches!(c, '\0'..='\u{2ff}' | '\u{2010}'..='\u{2027}' | '\u{3000}'..='\u{3029}' | '\u{3400}'..='\u{4dbf}'
+        | '\u{4e00}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}')
+}
+
+/// The text with every run of `White_Space` one space, trimmed.
+fn single_spaces(text: &str) -> Cow<'_, str> {
+    // `text[from..]` is not yet in `out`; whether it is copied at all depends on the white space to come.
+    let (mut out, mut from) = (String::new(), 0);
     let mut after_space = true;
-    for c in text.chars() {
-        let space = c.is_whitespace();
-        if space && (after_space || c != ' ') {
-            return false;
+    let mut at = 0;
+    while let Some(&byte) = text.as_bytes().get(at) {
+        if byte > b' ' && byte < 0x7f {
+            after_space = false;
+            at += 1;
+            continue;
         }
-        after_space = space;
+        let Some(c) = text[at..].chars().next() else { break };
+        let end = at + c.len_utf8();
+        let is_space = c.is_whitespace();
+        if is_space && (after_space || c != ' ') {
+            out.push_str(&text[from..at]);
+            if !after_space {
+                out.push(' ');
+            }
+            from = end;
+        }
+        after_space = is_space;
+        at = end;
     }
-    text.is_empty() || !after_space
+    if from == 0 {
+        return Cow::Borrowed(text.strip_suffix(' ').unwrap_or(text));
+    }
+    out.push_str(&text[from..]);
+    if out.ends_with(' ') {
+        out.pop();
+    }
+    Cow::Owned(out)
 }
 
 /// A value that an annotator or a corpus stage puts into a column.
@@ -230,6 +249,22 @@ mod tests {
     #[test]
     fn a_canonical_text_is_borrowed() {
         assert!(matches!(canonical("plain words 中文"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn plain_characters_are_composed() {
+        for c in (char::MIN..=char::MAX).filter(|&c| is_plainly_nfc(c)) {
+            assert_eq!(is_nfc_quick(['a', c].into_iter()), IsNormalized::Yes, "{c:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_canonical_form_is_that_of_the_definition(text in "[a \t\u{85}中文é\u{301}\u{3000}か\u{3099}\u{2000}Å]{0,12}") {
+            let composed: String = text.nfc().collect();
+            let expected = composed.split_whitespace().collect::<Vec<_>>().join(" ");
+            check_canonical(&text, &expected);
+        }
     }
 
     #[test]

@@ -70,16 +70,8 @@ impl Shingler {
         let mut hashes: Vec<u8> = Vec::new();
         let mut at = 0;
         while at < text.len() {
-            let (class, mut end) = class_at(text, at);
-            if class != Class::Between {
-                while end < text.len() {
-                    let (next, next_end) = class_at(text, end);
-                    if next != class {
-                        break;
-                    }
-                    end = next_end;
-                }
-            }
+            let (class, next) = class_at(text, at);
+            let end = if class == Class::Between { next } else { run_end(text, next, class) };
             match class {
                 Class::Between => {}
                 Class::Word => hashes.extend_from_slice(&xxh3_64(&text.as_bytes()[at..end]).to_le_bytes()),
@@ -112,12 +104,29 @@ enum Class {
     Between,
 }
 
+/// Where the run of a class ends that goes on at `at`.
+fn run_end(text: &str, mut at: usize, class: Class) -> usize {
+    loop {
+        if class == Class::Word {
+            let ascii = text.as_bytes()[at..].iter().position(|&byte| !ASCII_WORD[usize::from(byte)]);
+            at += ascii.unwrap_or(text.len() - at);
+        }
+        if at == text.len() {
+            return at;
+        }
+        let (next_class, next) = class_at(text, at);
+        if next_class != class {
+            return at;
+        }
+        at = next;
+    }
+}
+
 /// The class of the character at `at`, and where it ends.
 fn class_at(text: &str, at: usize) -> (Class, usize) {
     let byte = text.as_bytes()[at];
     if byte < 0x80 {
-        let class = if byte.is_ascii_alphanumeric() || byte == b'_' { Class::Word } else { Class::Between };
-        return (class, at + 1);
+        return (if ASCII_WORD[usize::from(byte)] { Class::Word } else { Class::Between }, at + 1);
     }
     let Some(c) = text[at..].chars().next() else { return (Class::Between, text.len()) };
     let class = if is_cjk(c) {
@@ -130,6 +139,17 @@ fn class_at(text: &str, at: usize) -> (Class, usize) {
     (class, at + c.len_utf8())
 }
 
+/// Whether a byte is an ASCII character that belongs to words.
+const ASCII_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// The text in lower case, as Python's `str.lower` and Rust's `str::to_lowercase` have it.
 fn lower(text: &str) -> String {
     if text.is_ascii() {
@@ -139,19 +159,25 @@ fn lower(text: &str) -> String {
         // The one letter whose lower case depends on what stands around it.
         return text.to_lowercase();
     }
-    // U+3000 to U+9FFF, ideographs and kana among them, know no case: their runs are copied.
-    let caseless = |byte: &u8| (0xe3..=0xe9).contains(byte);
-    let mut out = String::with_capacity(text.len());
+    let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
-    while !rest.is_empty() {
-        let bytes = rest.as_bytes();
-        let copied = bytes.chunks_exact(3).take_while(|chunk| caseless(&chunk[0])).count() * 3;
+    while let Some(first) = rest.bytes().next() {
+        let copied = if first.is_ascii() {
+            rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len())
+        } else {
+            // U+3000 to U+9FFF, ideographs and kana among them, know no case.
+            rest.as_bytes().chunks_exact(3).take_while(|chunk| (0xe3..=0xe9).contains(&chunk[0])).count() * 3
+        };
         out.push_str(&rest[..copied]);
         rest = &rest[copied..];
-        let mixed = rest.as_bytes().iter().position(caseless).unwrap_or(rest.len());
-        out.push_str(&rest[..mixed].to_lowercase());
-        rest = &rest[mixed..];
+        if copied == 0 {
+            let mut chars = rest.chars();
+            out.extend(chars.next().into_iter().flat_map(char::to_lowercase));
+            rest = chars.as_str();
+        }
     }
+    // All ASCII at once.
+    out.make_ascii_lowercase();
     out
 }
 

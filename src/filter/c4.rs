@@ -30,7 +30,7 @@ pub struct C4 {
     pub remove_citations: bool,
     /// Whether lines that do not end with `.`, `?`, `!`, `"` or `'`, or that end with `...`, go. C4: yes.
     pub terminal_punctuation: bool,
-    /// Lines of fewer words, cut at white space, go. datatrove: 3, as in C4's published code; its paper has 5.
+    /// Lines of fewer words, cut at white space, go. datatrove: 3.
     pub min_words_per_line: Threshold,
     /// Whether a document with "lorem ipsum" goes. C4: yes.
     pub lorem_ipsum: bool,
@@ -40,7 +40,7 @@ pub struct C4 {
     pub curly_brackets: bool,
     /// Lines with one of these phrases, in any case, go. C4: six.
     pub policy_phrases: Vec<String>,
-    /// Documents left with fewer sentences go. C4's published code: 5.
+    /// Documents left with fewer sentences go. datatrove: 5.
     pub min_sentences: Threshold,
 }
 

@@ -6,7 +6,7 @@
 //! one look at a few bytes from each word on.
 //!
 //! Paragraphs, lines and n-grams are told apart by 64-bit hashes (xxh3): in a document of a million words
-//! two different ones are taken for the same with a chance of about 1 in 10^8.
+//! a rule takes two different ones for the same with a chance of about 1 in 10^7.
 
 use std::collections::HashSet;
 
