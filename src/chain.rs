@@ -688,17 +688,19 @@ impl Columns for Row<'_> {
 }
 
 /// A column of strings of any layout.
-struct Strings(ArrayRef);
+pub struct Strings(ArrayRef);
 
 impl Strings {
-    fn new(column: &ArrayRef) -> Result<Self, arrow::error::ArrowError> {
+    /// A view of a column of strings.
+    pub fn new(column: &ArrayRef) -> Result<Self, arrow::error::ArrowError> {
         Ok(Self(match column.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => column.clone(),
             _ => cast(column, &DataType::LargeUtf8)?,
         }))
     }
 
-    fn get(&self, row: usize) -> Option<&str> {
+    /// The string in a row, unless it is null.
+    pub fn get(&self, row: usize) -> Option<&str> {
         if self.0.is_null(row) {
             return None;
         }

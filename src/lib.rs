@@ -4,6 +4,7 @@
 pub mod annotate;
 pub mod budget;
 pub mod chain;
+pub mod cli;
 pub mod corpus;
 pub mod doc;
 pub mod engine;

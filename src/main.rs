@@ -1,3 +1,10 @@
-//! The `trommel` command: parse, call, turn the outcome into an exit code.
+//! The `trommel` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    trommel::cli::main()
+}

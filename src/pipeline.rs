@@ -153,13 +153,30 @@ pub struct Pass {
 impl Pipeline {
     /// Reads and checks a pipeline file's text. `place` names it in messages.
     pub fn parse(text: &str, place: &str) -> Result<Self> {
-        let table = toml::from_str::<toml::Table>(text).map_err(|error| {
+        let mut table = Self::table(text, place)?;
+        Self::take_files(&mut table, place)?;
+        Self::from_table(table, place)
+    }
+
+    /// Reads a pipeline file's text as a table, not checked yet. `place` names it in messages.
+    pub fn table(text: &str, place: &str) -> Result<toml::Table> {
+        toml::from_str::<toml::Table>(text).map_err(|error| {
             let line = error
                 .span()
                 .map_or(String::new(), |span| format!("line {}: ", text[..span.start].matches('\n').count() + 1));
             Error::refused(format!("{place}: {line}{}", error.message()))
-        })?;
-        Self::from_table(table, place)
+        })
+    }
+
+    /// Takes the input files that the table names out of it: where a corpus lies does not make another pipeline.
+    pub fn take_files(table: &mut toml::Table, place: &str) -> Result<Vec<String>> {
+        let files = table.get_mut("input").and_then(toml::Value::as_table_mut).and_then(|input| input.remove("files"));
+        match files {
+            None => Ok(Vec::new()),
+            Some(files) => files
+                .try_into()
+                .map_err(|_| Error::refused(format!("{place}: input: `files` is a list of paths, globs or URLs"))),
+        }
     }
 
     /// Checks a pipeline given as a table of `input`, `output` and a list `stage`.

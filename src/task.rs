@@ -41,6 +41,11 @@ pub struct TaskReport {
     pub tally: Tally,
     /// The rows that keys can refer to.
     pub key_rows: u64,
+    /// The rows read from each part of the source.
+    pub piece_rows: Vec<u64>,
+    /// Whether the user set a limit on the rows read.
+    #[serde(default)]
+    pub limited: bool,
     /// Files that could not be read to the end.
     pub failed: Vec<Failure>,
     /// The documents that stay.
@@ -85,8 +90,10 @@ pub struct Source {
     pub pieces: Vec<(InputFile, Piece)>,
     /// The most rows.
     pub limit: Option<u64>,
-    /// Whether a file that cannot be read is only a failure of that file, as for what the user brought.
-    pub forgiving: bool,
+    /// The rows each part has, where that is known because they were read before. Then the same rows must
+    /// come again, since rulings refer to them by number. Where it is not known, a file that breaks is only a
+    /// failure of that file.
+    pub piece_rows: Option<Vec<u64>>,
 }
 
 /// A pass over tasks.
@@ -126,6 +133,8 @@ pub fn run(job: &PassJob<'_>, task: u32, source: &Source, resources: &Resources<
     let outcome = stream(&reading, rulings, resources, &work, &mut |output, bytes| leaves.add(output, bytes))?;
     let mut report = leaves.finish()?;
     report.failed = outcome.failed;
+    report.piece_rows = outcome.piece_rows;
+    report.limited = source.limit.is_some();
     report.tally.read_nanos += outcome.read_nanos;
     report.seconds = start.elapsed().as_secs_f64();
     job.run_dir.write_json(&RunDir::report(job.pass, task), &report)?;
@@ -315,6 +324,8 @@ pub struct Reading<'r> {
 
 /// How reading ended.
 pub struct Outcome {
+    /// The rows read from each part of the source.
+    pub piece_rows: Vec<u64>,
     /// Files that could not be read to the end.
     pub failed: Vec<Failure>,
     /// Nanoseconds spent reading and decompressing.
@@ -334,7 +345,15 @@ pub fn stream<T: Send>(
     let depth = resources.pool.current_num_threads() * 2 + 2;
     let (sender, receiver) = sync_channel::<Done<T>>(depth);
     std::thread::scope(|threads| {
-        let reader = Reader { reading, rulings, resources, next_row: 0, read_nanos: 0, failed: Vec::new() };
+        let reader = Reader {
+            reading,
+            rulings,
+            resources,
+            next_row: 0,
+            read_nanos: 0,
+            piece_rows: Vec::new(),
+            failed: Vec::new(),
+        };
         let reader = std::thread::Builder::new()
             .name("trommel-reader".into())
             .spawn_scoped(threads, move || reader.run(&sender, work))
@@ -359,6 +378,7 @@ struct Reader<'r> {
     resources: &'r Resources<'r>,
     next_row: u64,
     read_nanos: u64,
+    piece_rows: Vec<u64>,
     failed: Vec<Failure>,
 }
 
@@ -388,24 +408,33 @@ impl<'r> Reader<'r> {
                 });
                 true
             };
-            for (file, piece) in &self.reading.source.pieces {
-                if self.rows_left() == Some(0) || !self.read_piece(file, piece, &mut send)? {
+            for (index, (file, piece)) in self.reading.source.pieces.iter().enumerate() {
+                let begin = self.next_row;
+                let known = self.reading.source.piece_rows.as_ref().map(|rows| rows[index]);
+                let end = [known.map(|rows| begin + rows), self.reading.source.limit];
+                let end = end.into_iter().flatten().min();
+                if end.is_none_or(|end| end > begin) && !self.read_piece(file, piece, end, &mut send)? {
                     break;
                 }
+                let n_rows = self.next_row - begin;
+                if known.is_some_and(|known| known != n_rows) {
+                    let message =
+                        format!("{} rows were read before, {n_rows} now; the file has changed", known.unwrap_or(0));
+                    return Err(Error::shard(&file.name, message));
+                }
+                self.piece_rows.push(n_rows);
             }
-            Ok(Outcome { failed: std::mem::take(&mut self.failed), read_nanos: self.read_nanos })
+            let Self { piece_rows, failed, read_nanos, .. } = self;
+            Ok(Outcome { piece_rows, failed, read_nanos })
         })
     }
 
-    fn rows_left(&self) -> Option<u64> {
-        self.reading.source.limit.map(|limit| limit.saturating_sub(self.next_row))
-    }
-
-    /// Reads one piece and sends its chunks; says whether anybody wants more.
+    /// Reads one piece, up to row `end`, and sends its chunks; says whether anybody wants more.
     fn read_piece(
         &mut self,
         file: &InputFile,
         piece: &Piece,
+        end: Option<u64>,
         send: &mut dyn FnMut(Chunk, u64, Vec<(usize, Ruling)>, Lease) -> bool,
     ) -> Result<bool> {
         let resources = self.resources;
@@ -427,8 +456,8 @@ impl<'r> Reader<'r> {
                     return self.fail(file, error, left).map(|()| true);
                 }
             };
-            if let Some(left) = self.rows_left() {
-                chunk.truncate(left);
+            if let Some(end) = end {
+                chunk.truncate(end - self.next_row);
             }
             let first_row = self.next_row;
             self.next_row += chunk.n_rows();
@@ -441,15 +470,15 @@ impl<'r> Reader<'r> {
             if !send(chunk, first_row, rulings, lease) {
                 return Ok(false);
             }
-            if self.rows_left() == Some(0) {
+            if end.is_some_and(|end| end <= self.next_row) {
                 return Ok(true);
             }
         }
     }
 
-    /// Notes that a file of the user's broke; a file of our own that breaks stops the run.
+    /// Notes that a file broke. One that was read before and breaks now stops the run.
     fn fail(&mut self, file: &InputFile, error: Error, rows: Option<u64>) -> Result<()> {
-        if !self.reading.source.forgiving {
+        if self.reading.source.piece_rows.is_some() {
             return Err(error);
         }
         let message = match error {

@@ -1,1 +1,452 @@
-//! x
+//! Drives a run: plan, passes, exchanges, report. An engine only decides where tasks run and how keys meet.
+//!
+//! Every engine leaves the same data files, byte for byte: tasks are planned from the input and the pipeline
+//! alone, and what a task leaves depends on nothing else.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use futures::StreamExt;
+
+use crate::budget::Progress;
+use crate::chain::Chain;
+use crate::error::{Error, Result};
+use crate::format::input::{self, InputFile};
+use crate::format::{self, Columns, Format, Inspected, jsonl};
+use crate::pipeline::{OutputFormat, Pass, Pipeline};
+use crate::plan::{self, Layout, Part, Piece, Shard, Task};
+use crate::report::{ExchangeReport, PassReport, Report};
+use crate::run_dir::{Identity, RunDir};
+use crate::schema;
+use crate::stage::{NeedKind, Stage};
+use crate::store::{Folder, runtime};
+use crate::task::{PassJob, Source, TaskReport};
+
+pub mod local;
+
+/// Where tasks run and how keys meet.
+pub trait Engine {
+    /// Takes tasks through a pass, anywhere, in any order. Reports come back in the order of `tasks`.
+    fn map(&self, job: &PassJob<'_>, tasks: &[(u32, Source)], progress: &Progress) -> Result<Vec<TaskReport>>;
+
+    /// Lets the keys that a pass has left meet, asks its corpus stages for their rulings, and leaves those
+    /// for each task in the run directory.
+    fn exchange(&self, cut: &Cut<'_>, progress: &Progress) -> Result<ExchangeReport>;
+}
+
+/// What stands between two passes.
+pub struct Cut<'r> {
+    /// The pipeline.
+    pub pipeline: &'r Pipeline,
+    /// The pass that left the keys.
+    pub pass: &'r Pass,
+    /// Where everything is.
+    pub run_dir: &'r RunDir,
+    /// For each task, the rows that keys can refer to.
+    pub rows: Vec<u64>,
+    /// For each task, where those rows can be read again.
+    pub sources: &'r [Source],
+    /// Their schema.
+    pub schema: SchemaRef,
+}
+
+/// What a user asks for.
+pub struct Run {
+    /// The stages.
+    pub pipeline: Arc<Pipeline>,
+    /// Files, folders, globs, URLs.
+    pub inputs: Vec<String>,
+    /// The run directory.
+    pub output: String,
+    /// The most rows to read.
+    pub limit: Option<u64>,
+    /// The bytes of a task.
+    pub task_size: u64,
+    /// Whether intermediate files stay.
+    pub keep_work: bool,
+}
+
+/// The bytes of a task, unless the user says otherwise.
+pub const TASK_SIZE: u64 = 256 << 20;
+
+/// Runs a pipeline, or continues a run, and reports what happened.
+pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report> {
+    let start = Instant::now();
+    let run_dir = RunDir::new(Folder::parse(&run.output)?);
+    progress.begin("looking at the input", 0);
+    let input = Input::inspect(run)?;
+    let passes = run.pipeline.passes();
+    // What the stages add and need is checked against the input before anything is written.
+    let chains = chains(&run.pipeline, &passes, &input.schema)?;
+    let (mut identity, continued) = begin(run, &input, &run_dir)?;
+    if continued {
+        if let Some(report) = run_dir.read_json::<Report>("report.json")?
+            && report.failed.is_empty()
+        {
+            return Ok(Report { already_done: true, ..report });
+        }
+        forget_failures(&run_dir, &passes, identity.tasks.len())?;
+    }
+    identity.shards.clone_from(&input.shards);
+
+    let mut reports: Vec<PassReport> = Vec::new();
+    let mut exchanges = Vec::new();
+    let mut sources = input.sources(&identity.tasks);
+    let mut source_schema = input.schema.clone();
+    for (pass, chain) in passes.iter().zip(&chains) {
+        let last = pass.index + 1 == passes.len();
+        let total = match reports.last() {
+            Some(PassReport { tasks, .. }) if passes[pass.index - 1].writes => {
+                tasks.iter().map(|task| task.tally.bytes_kept).sum()
+            }
+            _ => input.bytes(&identity.tasks),
+        };
+        progress.begin(phase(&run.pipeline, pass, passes.len()), total);
+        let job = PassJob {
+            pass: pass.index,
+            last,
+            writes: pass.writes,
+            chain,
+            schema: read_schema(chain, pass, &source_schema, &run.pipeline.input.text_column),
+            columns: Columns {
+                text: run.pipeline.input.text_column.clone(),
+                others: (!pass.writes).then(|| chain.columns_read()),
+            },
+            text_column: &run.pipeline.input.text_column,
+            output: run.pipeline.output.clone(),
+            run_dir: &run_dir,
+            rulings_of: pass.index.checked_sub(1),
+        };
+        let tasks = map(engine, &job, &sources, progress)?;
+        if pass.writes {
+            source_schema = chain.kept_schema().clone();
+        }
+        if !last {
+            sources = next_sources(pass, &tasks, sources, &run_dir, &run.pipeline.output)?;
+            let rows = tasks.iter().map(|task| task.key_rows).collect();
+            let cut = Cut {
+                pipeline: &run.pipeline,
+                pass,
+                run_dir: &run_dir,
+                rows,
+                sources: &sources,
+                schema: source_schema.clone(),
+            };
+            let done = RunDir::exchange_done(pass.index);
+            let report = match run_dir.read_json::<ExchangeReport>(&done)? {
+                Some(report) => report,
+                None => {
+                    let report = engine.exchange(&cut, progress)?;
+                    run_dir.write_json(&done, &report)?;
+                    report
+                }
+            };
+            exchanges.push(report);
+        }
+        reports.push(PassReport { pass: pass.index, writes: pass.writes, tasks });
+    }
+    progress.begin("finishing", 0);
+    let report = Report::new(&run.pipeline, &input.shards, &reports, exchanges, start.elapsed().as_secs_f64())?;
+    run_dir.write_json("report.json", &report)?;
+    if report.failed.is_empty() && !run.keep_work {
+        for pass in &passes {
+            run_dir.folder().remove_all(&format!("_trommel/{}", pass.index))?;
+        }
+    }
+    Ok(report)
+}
+
+/// Runs the tasks of a pass that have no report yet.
+fn map(engine: &dyn Engine, job: &PassJob<'_>, sources: &[Source], progress: &Progress) -> Result<Vec<TaskReport>> {
+    let mut reports = Vec::with_capacity(sources.len());
+    for task in 0..sources.len() as u32 {
+        reports.push(job.run_dir.read_json::<TaskReport>(&RunDir::report(job.pass, task))?);
+    }
+    let missing =
+        |(task, report): (u32, &Option<TaskReport>)| report.is_none().then(|| (task, sources[task as usize].clone()));
+    let pending: Vec<_> = (0u32..).zip(&reports).filter_map(missing).collect();
+    let mut done = engine.map(job, &pending, progress)?.into_iter();
+    let reports = reports.into_iter().map(|report| report.or_else(|| done.next()));
+    Ok(reports.map(|report| report.expect("an engine reports on every task or fails")).collect())
+}
+
+/// Where the rows of a pass can be read again: in what it has written, or where it read them itself.
+fn next_sources(
+    pass: &Pass,
+    tasks: &[TaskReport],
+    sources: Vec<Source>,
+    run_dir: &RunDir,
+    output: &crate::pipeline::OutputSettings,
+) -> Result<Vec<Source>> {
+    if !pass.writes {
+        let again =
+            |(source, task): (Source, &TaskReport)| Source { piece_rows: Some(task.piece_rows.clone()), ..source };
+        return Ok(sources.into_iter().zip(tasks).map(again).collect());
+    }
+    let extension = format::write::between_passes(output).format.extension();
+    let written = |task: &TaskReport| {
+        let path = format!("{}.{extension}", RunDir::kept_stem(pass.index, false, task.task));
+        let file = InputFile::own(run_dir.folder(), &path)?;
+        Ok(Source {
+            pieces: vec![(file, Piece { shard: 0, part: Part::All })],
+            limit: None,
+            piece_rows: Some(vec![task.tally.rows_kept]),
+        })
+    };
+    tasks.iter().map(written).collect()
+}
+
+/// The columns a pass reads: all of them if it leaves documents, else only those it looks at.
+fn read_schema(chain: &Chain, pass: &Pass, source: &SchemaRef, text_column: &str) -> SchemaRef {
+    if pass.writes {
+        return source.clone();
+    }
+    let read = chain.columns_read();
+    let wanted = |field: &&Arc<Field>| field.name() == text_column || read.contains(field.name());
+    Arc::new(Schema::new(source.fields().iter().filter(wanted).cloned().collect::<Vec<_>>()))
+}
+
+fn phase(pipeline: &Pipeline, pass: &Pass, n_passes: usize) -> String {
+    let names =
+        |stages: &[usize]| stages.iter().map(|&i| pipeline.stages[i].name.as_str()).collect::<Vec<_>>().join(", ");
+    let what = match (&pass.local[..], &pass.emits[..]) {
+        ([], []) => "writing".to_owned(),
+        ([], emits) => format!("keys for {}", names(emits)),
+        (local, []) => names(local),
+        (local, emits) => format!("{}; keys for {}", names(local), names(emits)),
+    };
+    format!("pass {} of {n_passes}: {what}", pass.index + 1)
+}
+
+/// The stages of each pass, ready for the schema that its source will have.
+fn chains(pipeline: &Arc<Pipeline>, passes: &[Pass], input: &SchemaRef) -> Result<Vec<Chain>> {
+    let mut source = input.clone();
+    let mut chains = Vec::with_capacity(passes.len());
+    for pass in passes {
+        // A pass that leaves no documents reads only some columns of them; what it adds is added again by the next.
+        let whole = Chain::new(pipeline.clone(), pass, &source)?;
+        let chain = if pass.writes {
+            whole
+        } else {
+            let narrow = read_schema(&whole, pass, &source, &pipeline.input.text_column);
+            Chain::new(pipeline.clone(), pass, &narrow)?
+        };
+        if pass.writes {
+            source = chain.kept_schema().clone();
+        }
+        chains.push(chain);
+    }
+    Ok(chains)
+}
+
+/// Begins or continues the run in its directory; whether it is continued.
+fn begin(run: &Run, input: &Input, run_dir: &RunDir) -> Result<(Identity, bool)> {
+    let mut tasks = plan::tasks(&input.shards, run.task_size);
+    if let Some(limit) = run.limit {
+        tasks = plan::limit(tasks, limit, |piece, up_to| input.count_rows(piece, up_to))?;
+    }
+    let mut identity = Identity {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pipeline: run.pipeline.fingerprint.clone(),
+        schema: format!("{:?}", input.schema.fields()),
+        limit: run.limit,
+        task_size: run.task_size,
+        shards: input.shards.clone(),
+        tasks,
+    };
+    let failed = |known: &Identity| {
+        let mut failed = Vec::new();
+        for task in 0..known.tasks.len() as u32 {
+            let report = run_dir.read_json::<TaskReport>(&RunDir::report(0, task))?;
+            failed.extend(report.into_iter().flat_map(|report| report.failed).map(|failure| failure.file));
+        }
+        Ok(failed)
+    };
+    let continued = run_dir.begin(&mut identity, failed)?;
+    Ok((identity, continued))
+}
+
+/// Makes tasks with failed files run again, and everything that depends on them.
+fn forget_failures(run_dir: &RunDir, passes: &[Pass], n_tasks: usize) -> Result<()> {
+    let mut any = false;
+    for task in 0..n_tasks as u32 {
+        let path = RunDir::report(0, task);
+        let report = run_dir.read_json::<TaskReport>(&path)?;
+        if report.is_some_and(|report| !report.failed.is_empty()) {
+            any = true;
+            run_dir.folder().remove(&path)?;
+        }
+    }
+    if any {
+        run_dir.folder().remove("report.json")?;
+        run_dir.folder().remove(&RunDir::exchange_done(0))?;
+        for pass in &passes[1..] {
+            run_dir.folder().remove_all(&format!("_trommel/{}", pass.index))?;
+        }
+    }
+    Ok(())
+}
+
+/// What the user brought.
+struct Input {
+    files: Vec<InputFile>,
+    shards: Vec<Shard>,
+    schema: SchemaRef,
+}
+
+impl Input {
+    fn inspect(run: &Run) -> Result<Self> {
+        let settings = &run.pipeline.input;
+        let mut files = input::find(&run.inputs)?;
+        // A run that is continued with its output below its input does not read what it wrote itself.
+        let own = format!("{}/", Folder::parse(&run.output)?.name());
+        files.retain(|file| !file.name.starts_with(&own));
+        let text_column: Arc<str> = settings.text_column.as_str().into();
+        let looks = files.iter().cloned().map(|file| {
+            let text_column = text_column.clone();
+            runtime().spawn_blocking(move || format::inspect(&file, &text_column))
+        });
+        let inspected: Vec<Inspected> = runtime()
+            .block_on(futures::stream::iter(looks).buffered(32).collect::<Vec<_>>())
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::io("looking at the input", error))?;
+        let schema = Arc::new(input_schema(&run.pipeline, &files, &inspected)?);
+        let shards = files.iter().zip(inspected).map(|(file, inspected)| Shard {
+            name: file.name.clone(),
+            size: file.size,
+            etag: file.etag.clone(),
+            layout: inspected.layout,
+        });
+        Ok(Self { shards: shards.collect(), schema, files })
+    }
+
+    fn sources(&self, tasks: &[Task]) -> Vec<Source> {
+        let source = |task: &Task| Source {
+            pieces: task.pieces.iter().map(|piece| (self.files[piece.shard].clone(), *piece)).collect(),
+            limit: task.limit,
+            piece_rows: None,
+        };
+        tasks.iter().map(source).collect()
+    }
+
+    /// The bytes of work in the tasks.
+    fn bytes(&self, tasks: &[Task]) -> u64 {
+        let bytes = |piece: &Piece| match (&self.shards[piece.shard].layout, piece.part) {
+            (Layout::RowGroups(groups), Part::RowGroups { first, end }) => {
+                groups[first..end.min(groups.len())].iter().map(|group| group.bytes).sum()
+            }
+            (_, Part::Bytes { start, end }) => end - start,
+            _ => self.shards[piece.shard].size,
+        };
+        tasks.iter().flat_map(|task| &task.pieces).map(bytes).sum()
+    }
+
+    /// The rows of a piece, counted up to a number.
+    fn count_rows(&self, piece: &Piece, up_to: u64) -> Result<u64> {
+        if let (Layout::RowGroups(groups), Part::RowGroups { first, end }) =
+            (&self.shards[piece.shard].layout, piece.part)
+        {
+            return Ok(groups[first..end].iter().map(|group| group.rows).sum());
+        }
+        let columns = Columns { text: String::new(), others: None };
+        let Ok(mut reader) = format::open(&self.files[piece.shard], piece, &columns, 1 << 20) else { return Ok(0) };
+        let mut rows = 0;
+        while rows < up_to {
+            match reader.next_chunk() {
+                Ok(Some(chunk)) => rows += chunk.n_rows(),
+                // A break is met again, and reported, when the file is read for good.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// The schema that all documents of the input fit.
+fn input_schema(pipeline: &Pipeline, files: &[InputFile], inspected: &[Inspected]) -> Result<Schema> {
+    let settings = &pipeline.input;
+    let known = files
+        .iter()
+        .zip(inspected)
+        .filter_map(|(file, inspected)| inspected.schema.as_ref().map(|schema| (file.name.as_str(), schema.as_ref())));
+    let mut fields: Vec<Field> = schema::unify(known)?.fields().iter().map(|field| field.as_ref().clone()).collect();
+    let readable = |(file, inspected): (&InputFile, &Inspected)| {
+        matches!(file.format, Format::JsonLines(_)) && !matches!(inspected.layout, Layout::Unreadable(_))
+    };
+    let has_lines = files.iter().zip(inspected).any(readable);
+    if fields.is_empty() && !has_lines {
+        let broken = files.iter().zip(inspected).find_map(|(file, inspected)| match &inspected.layout {
+            Layout::Unreadable(message) => Some(format!("{}: {message}", file.name)),
+            _ => None,
+        });
+        return Err(Error::refused(broken.unwrap_or_else(|| "the input has no columns".into())));
+    }
+    let has = |fields: &[Field], name: &str| fields.iter().any(|field| field.name() == name);
+    if has_lines {
+        for (name, data_type) in [(&settings.id_column, DataType::Utf8), (&settings.text_column, DataType::Utf8)] {
+            if !has(&fields, name) {
+                fields.push(Field::new(name, data_type, true));
+            }
+        }
+    }
+    for need in pipeline.needs() {
+        if has(&fields, &need.column) {
+            continue;
+        }
+        if !has_lines {
+            let names: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
+            return Err(Error::refused(format!(
+                "a stage looks at the column `{}`, which neither the input nor an earlier stage has; the input has {}",
+                need.column,
+                names.join(", ")
+            )));
+        }
+        let data_type = if need.kind == NeedKind::Number { DataType::Float64 } else { DataType::Utf8 };
+        fields.push(Field::new(&need.column, data_type, true));
+    }
+    if has_lines {
+        // A line may lack any field.
+        fields = fields.into_iter().map(|field| field.with_nullable(true)).collect();
+        if !has(&fields, jsonl::EXTRA) {
+            fields.push(Field::new(jsonl::EXTRA, DataType::Utf8, true));
+        }
+    }
+    let rewrites = pipeline.stages.iter().any(|spec| spec.stage.rewrites());
+    for field in &mut fields {
+        if field.name() != &settings.text_column {
+            continue;
+        }
+        // A bad row's text may be null in rejects, and rewritten texts repeat too little for a dictionary.
+        if let (DataType::Dictionary(_, value), true) = (field.data_type(), rewrites || has_lines) {
+            *field = field.clone().with_data_type(value.as_ref().clone());
+        }
+    }
+    if pipeline.output.format != OutputFormat::Parquet {
+        for field in &fields {
+            json_can_hold(field)?;
+        }
+    }
+    if pipeline.stages.iter().any(|spec| matches!(&spec.stage, Stage::Corpus(stage) if stage.is_dedup()))
+        && !has(&fields, &settings.id_column)
+    {
+        tracing::warn!(
+            "there is no column `{}`, so rejects name the document that stands for them by its content key only; --id-column names another",
+            settings.id_column
+        );
+    }
+    Ok(Schema::new(fields))
+}
+
+/// JSON has no place for some types.
+fn json_can_hold(field: &Field) -> Result<()> {
+    match field.data_type() {
+        DataType::Interval(_) | DataType::Union(..) | DataType::Decimal256(..) => Err(Error::refused(format!(
+            "column `{}` is {}, which JSON Lines cannot hold; write Parquet",
+            field.name(),
+            field.data_type()
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -14,6 +14,7 @@
 //! never wrong data. Which files exist, and who runs what where, is for the engines to say.
 
 pub mod blocks;
+pub mod drops;
 pub mod group;
 pub mod keys;
 pub mod names;

@@ -265,6 +265,19 @@ impl<R: Record> Iterator for Sorted<R> {
     }
 }
 
+/// Merges run files on the local disk, reading ahead `budget` bytes in all; of equal rows only the first
+/// comes through if they shall be `unique`. For a bounded number of files: all are open at once.
+pub fn merge_files<R: Record>(
+    files: &[String],
+    budget: usize,
+    unique: bool,
+) -> Result<impl Iterator<Item = Result<R>> + use<R>> {
+    let buffer = buffer_size(budget, files.len());
+    let open = |name: &String| RunReader::open(Arc::new(LocalFile::open(Path::new(name))?), name, buffer);
+    let readers = files.iter().map(open).collect::<Result<Vec<_>>>()?;
+    Ok(Unique::new(Merge::new(readers)?, unique))
+}
+
 /// Merges runs in levels of [`FAN_IN`], reading ahead `budget` bytes in all.
 fn merge_runs<R: Record>(
     mut runs: VecDeque<TempFile>,

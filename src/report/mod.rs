@@ -1,1 +1,210 @@
-//! x
+//! What happened in a run: `report.json`, and the table at the end.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::pipeline::Pipeline;
+use crate::plan::{Layout, Shard};
+use crate::tally::{StageTally, Tally};
+use crate::task::{Failure, TaskReport};
+
+pub mod table;
+
+/// What happened in a run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of this program.
+    pub version: String,
+    /// Rows read.
+    pub rows_in: u64,
+    /// Rows kept.
+    pub rows_kept: u64,
+    /// Rows rejected.
+    pub rows_rejected: u64,
+    /// Rows of files that broke, as far as the files tell.
+    pub rows_failed: u64,
+    /// Whether every file that broke tells how many rows it had.
+    pub rows_failed_known: bool,
+    /// Bytes of text read.
+    pub bytes_in: u64,
+    /// Bytes of text kept.
+    pub bytes_kept: u64,
+    /// Estimated tokens kept, if a stage counts them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tokens_kept: Option<u64>,
+    /// Rows that were no documents, by reason.
+    pub reader: BTreeMap<String, u64>,
+    /// The stages, in order.
+    pub stages: Vec<StageReport>,
+    /// The exchanges.
+    pub exchanges: Vec<ExchangeReport>,
+    /// Files that could not be read to the end.
+    pub failed: Vec<Failure>,
+    /// Input files.
+    pub input_files: usize,
+    /// Tasks.
+    pub tasks: usize,
+    /// The files with the documents that stay.
+    pub kept_files: Vec<String>,
+    /// The files with the rejects.
+    pub rejected_files: Vec<String>,
+    /// Core seconds spent reading, in stages, and writing, estimated.
+    pub core_seconds: CoreSeconds,
+    /// Seconds from begin to end of this invocation.
+    pub seconds: f64,
+    /// Whether there was nothing left to do.
+    #[serde(skip)]
+    pub already_done: bool,
+}
+
+/// Where the time of cores went.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct CoreSeconds {
+    /// Reading and decompressing.
+    pub read: f64,
+    /// In stages.
+    pub stages: f64,
+    /// Encoding, compressing, writing, sorting keys.
+    pub write: f64,
+}
+
+/// What one stage did in a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Its name in the pipeline.
+    pub name: String,
+    /// Its own name.
+    pub stage: String,
+    /// The sums.
+    #[serde(flatten)]
+    pub tally: StageTally,
+    /// Its share of the time of all stages.
+    pub time_share: f64,
+}
+
+/// What happened in an exchange.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ExchangeReport {
+    /// The pass before it.
+    pub pass: usize,
+    /// What the stages left for the report, by stage.
+    pub notes: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Documents ruled on.
+    pub rulings: u64,
+    /// Bytes of temporary files for sorting.
+    pub spilled_bytes: u64,
+    /// Bytes of sets for verification.
+    pub set_bytes: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// What happened in a pass.
+#[derive(Debug, Clone)]
+pub struct PassReport {
+    /// Its number.
+    pub pass: usize,
+    /// Whether it left documents.
+    pub writes: bool,
+    /// Its tasks.
+    pub tasks: Vec<TaskReport>,
+}
+
+impl Report {
+    /// Adds everything up, and makes sure that nothing was lost on the way.
+    pub fn new(
+        pipeline: &Pipeline,
+        shards: &[Shard],
+        passes: &[PassReport],
+        exchanges: Vec<ExchangeReport>,
+        seconds: f64,
+    ) -> Result<Self> {
+        let mut total = Tally::default();
+        for task in passes.iter().flat_map(|pass| &pass.tasks) {
+            total += &task.tally;
+        }
+        let sum =
+            |pass: &PassReport, pick: fn(&Tally) -> u64| pass.tasks.iter().map(|task| pick(&task.tally)).sum::<u64>();
+        let (Some(first), Some(last)) = (passes.first(), passes.last()) else { return Ok(Self::default()) };
+        let failed: Vec<Failure> = first.tasks.iter().flat_map(|task| task.failed.clone()).collect();
+        let stage_nanos: u64 = total.stages.values().map(|stage| stage.nanos).sum();
+        let stages = pipeline.stages.iter().enumerate().map(|(index, spec)| {
+            let tally = total.stages.get(&index).cloned().unwrap_or_default();
+            let time_share = tally.nanos as f64 / (stage_nanos as f64).max(1.0);
+            StageReport { name: spec.name.clone(), stage: spec.kind.to_owned(), tally, time_share }
+        });
+        let counts_tokens =
+            pipeline.stages.iter().any(|spec| spec.stage.columns().iter().any(|column| column.name() == "token_count"));
+        let report = Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            rows_in: sum(first, |tally| tally.rows_in),
+            rows_kept: sum(last, |tally| tally.rows_kept),
+            rows_rejected: total.rows_rejected,
+            rows_failed: failed.iter().filter_map(|failure| failure.rows).sum(),
+            rows_failed_known: failed.iter().all(|failure| failure.rows.is_some()),
+            bytes_in: sum(first, |tally| tally.bytes_in),
+            bytes_kept: sum(last, |tally| tally.bytes_kept),
+            tokens_kept: counts_tokens.then(|| sum(last, |tally| tally.tokens_kept)),
+            reader: total.door.dropped.clone(),
+            stages: stages.collect(),
+            exchanges,
+            failed,
+            input_files: shards.len(),
+            tasks: first.tasks.len(),
+            kept_files: last.tasks.iter().filter_map(|task| task.kept.as_ref()).map(|file| file.path.clone()).collect(),
+            rejected_files: passes
+                .iter()
+                .flat_map(|pass| &pass.tasks)
+                .filter_map(|task| task.rejected.as_ref())
+                .map(|file| file.path.clone())
+                .collect(),
+            core_seconds: CoreSeconds {
+                read: total.read_nanos as f64 / 1e9,
+                stages: stage_nanos as f64 / 1e9,
+                write: total.write_nanos as f64 / 1e9,
+            },
+            seconds,
+            already_done: false,
+        };
+        report.check_conservation(shards, passes)?;
+        Ok(report)
+    }
+
+    /// Rows in = rows kept + rows rejected, in every pass and over all; and every row that the input's footers
+    /// promise was read or is reported as failed.
+    fn check_conservation(&self, shards: &[Shard], passes: &[PassReport]) -> Result<()> {
+        let lost =
+            |what: String| Err(Error::io("the run", format!("{what}; this is a bug, the output must not be used")));
+        for task in passes.iter().filter(|pass| pass.writes).flat_map(|pass| &pass.tasks) {
+            let tally = &task.tally;
+            let written =
+                task.kept.as_ref().map_or(0, |file| file.rows) + task.rejected.as_ref().map_or(0, |file| file.rows);
+            if tally.rows_in != tally.rows_kept + tally.rows_rejected || tally.rows_in != written {
+                return lost(format!("task {}: {} rows read, {} written", task.task, tally.rows_in, written));
+            }
+        }
+        if self.rows_in != self.rows_kept + self.rows_rejected {
+            return lost(format!(
+                "{} rows read, {} kept and {} rejected",
+                self.rows_in, self.rows_kept, self.rows_rejected
+            ));
+        }
+        let promised = shards.iter().map(|shard| match &shard.layout {
+            Layout::RowGroups(groups) => Some(groups.iter().map(|group| group.rows).sum::<u64>()),
+            Layout::Lines | Layout::Stream | Layout::Unreadable(_) => None,
+        });
+        let promised: Option<u64> = promised.sum();
+        let limited = passes.first().is_some_and(|pass| pass.tasks.iter().any(|task| task.limited));
+        if let Some(promised) = promised.filter(|_| !limited && self.rows_failed_known)
+            && promised != self.rows_in + self.rows_failed
+        {
+            return lost(format!(
+                "the files have {promised} rows, {} were read and {} failed",
+                self.rows_in, self.rows_failed
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! `trommel check`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+/// To be written.
+#[derive(Args)]
+pub struct Check {}
+
+impl Check {
+    /// Runs the command.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,100 @@
+//! `trommel dedup`: a pipeline of one stage, from flags.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::LogFormat;
+use super::run::Common;
+use crate::corpus::keep::Keep;
+
+/// Keeps one of each set of documents that are alike.
+///
+/// Two documents are alike when the Jaccard similarity of their shingles (5 words, or 5 Chinese or Japanese
+/// characters, in a row) is at least the threshold. Sketches propose pairs, the true similarity decides: every
+/// dropped document is at least that similar to the kept one named beside it in `rejected/`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  trommel dedup --threshold 0.8 shards/ out
+  trommel dedup --threshold 0.7 --keep longest 's3://corpus/*.parquet' out
+  trommel dedup --threshold 1 shards/ out           # texts with the same shingles
+  trommel dedup --exact shards/ out                 # the same text only
+
+Exit codes are those of `trommel run`.")]
+pub struct Dedup {
+    /// Input: files, folders, globs or URLs; then the output folder.
+    #[arg(required = true, num_args = 2.., value_names = ["INPUT", "OUTPUT"])]
+    paths: Vec<String>,
+    /// The similarity from which on two documents count as one, above 0 and at most 1.
+    #[arg(long, short, default_value_t = 0.8)]
+    threshold: f64,
+    /// Drop only documents with the same text, white space aside.
+    #[arg(long, conflicts_with_all = ["threshold", "recall", "bands", "rows", "ngram", "verify"])]
+    exact: bool,
+    /// Which one stays: first, longest, highest:COLUMN, lowest:COLUMN, or sources:A,B (preferred values of the
+    /// column `source`, in order).
+    #[arg(long, default_value = "first", value_name = "POLICY")]
+    keep: Keep,
+    /// The share of the pairs exactly at the threshold that must be found.
+    #[arg(long, default_value_t = 0.99)]
+    recall: f64,
+    /// The bands of the sketch, by hand; with --rows.
+    #[arg(long, requires = "rows")]
+    bands: Option<u32>,
+    /// The rows of a band, by hand; with --bands.
+    #[arg(long, requires = "bands")]
+    rows: Option<u32>,
+    /// How many words, or Chinese or Japanese characters, make a shingle.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    ngram: u32,
+    /// How a proposed pair is judged.
+    #[arg(long, value_enum, default_value_t = Verify::Exact)]
+    verify: Verify,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// How a proposed pair is judged.
+#[derive(Clone, Copy, ValueEnum)]
+enum Verify {
+    /// By the true similarity.
+    Exact,
+    /// By an estimate from the sketches.
+    Signature,
+    /// Not at all: one shared band makes two documents one, whatever the threshold.
+    None,
+}
+
+impl Dedup {
+    /// Runs the command.
+    pub fn run(&self, log: LogFormat) -> anyhow::Result<ExitCode> {
+        let (output, inputs) = self.paths.split_last().expect("the parser asks for two paths");
+        let table = toml::Table::from_iter([("stage".to_owned(), vec![self.stage()].into())]);
+        self.common.execute(table, "dedup", inputs.to_vec(), output, log)
+    }
+
+    fn stage(&self) -> toml::Table {
+        let mut stage = toml::Table::new();
+        let mut set = |key: &str, value: toml::Value| stage.insert(key.to_owned(), value);
+        set("keep", toml::Value::try_from(&self.keep).expect("a policy is plain data"));
+        if self.exact {
+            set("use", "exact".into());
+            return stage;
+        }
+        set("use", "minhash".into());
+        set("threshold", self.threshold.into());
+        set("recall", self.recall.into());
+        set("n", i64::from(self.ngram).into());
+        let verify = match self.verify {
+            Verify::Exact => "exact",
+            Verify::Signature => "signature",
+            Verify::None => "none",
+        };
+        set("verify", verify.into());
+        if let (Some(bands), Some(rows)) = (self.bands, self.rows) {
+            set("bands", i64::from(bands).into());
+            set("rows", i64::from(rows).into());
+        }
+        stage
+    }
+}

@@ -1,0 +1,111 @@
+//! The command line: one file a command.
+//!
+//! Results go to stdout, everything else to stderr.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+pub mod check;
+pub mod dedup;
+pub mod progress;
+pub mod run;
+pub mod stages;
+pub mod r#try;
+
+/// Cleans text corpora for language-model pretraining.
+///
+/// A pipeline file lists stages: normalizers, filters, annotators, deduplication, reuse counts. `trommel run`
+/// takes Parquet or JSON Lines shards through them and leaves clean shards, the rejects with a reason for each,
+/// and a report.
+#[derive(Parser)]
+#[command(name = "trommel", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How messages are written to stderr.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log: LogFormat,
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line, for machines.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Run),
+    Dedup(dedup::Dedup),
+    Check(check::Check),
+    Stages(stages::Stages),
+    Try(r#try::Try),
+}
+
+/// Parses, calls, and turns the outcome into an exit code: 0 done; 1 refused or failed; 2 finished, but some
+/// files could not be read to the end; 130 interrupted, the run can be continued.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors. A reader that has gone away is none either.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    begin_log(cli.log);
+    let outcome = match &cli.command {
+        Command::Run(command) => command.run(cli.log),
+        Command::Dedup(command) => command.run(cli.log),
+        Command::Check(command) => command.run(),
+        Command::Stages(command) => command.run(),
+        Command::Try(command) => command.run(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            let interrupted = matches!(error.downcast_ref(), Some(crate::error::Error::Interrupted));
+            ExitCode::from(if interrupted { 130 } else { 1 })
+        }
+    }
+}
+
+/// Writes a result to stdout.
+pub fn out(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Whether whoever read our output has gone away, as `head` does.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn begin_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("TROMMEL_LOG").unwrap_or_else(|_| EnvFilter::new("trommel=info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(progress::Stderr);
+    match format {
+        LogFormat::Text => subscriber.without_time().with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,218 @@
+//! `trommel run`: a corpus through a pipeline.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::{LogFormat, out, progress};
+use crate::budget::Progress;
+use crate::engine;
+use crate::engine::local::Local;
+use crate::error::Error;
+use crate::pipeline::{OutputFormat, Pipeline};
+use crate::store::Folder;
+
+/// Takes a corpus through a pipeline.
+///
+/// Reads Parquet and JSON Lines shards from folders or buckets, and leaves `kept/`, `rejected/` (every drop
+/// with its reason) and `report.json` in the output folder. A run that was stopped, by whatever, goes on where
+/// it was when the same command is given again.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  trommel run pipelines/quickstart.toml --output out
+  trommel run pipelines/web.toml --input 's3://corpus/raw/*.parquet' --output clean
+  trommel run pipelines/web.toml --input shards --output test --limit 10000
+
+Exit codes: 0 done; 1 refused or failed; 2 finished, but some files could not be read to the end
+(they are listed, and the same command tries them again); 130 interrupted, can be continued.")]
+pub struct Run {
+    /// The pipeline file (TOML).
+    pipeline: PathBuf,
+    /// Input: files, folders, globs or URLs (s3://, gs://, az://, https://); several can be named. May be
+    /// left out if the pipeline names its own under `[input] files`.
+    #[arg(long, short, num_args = 1.., value_name = "PATH")]
+    input: Vec<String>,
+    /// The output folder: new or empty, or that of the same run, which is then continued.
+    #[arg(long, short, value_name = "FOLDER")]
+    output: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What all commands that read a corpus have in common.
+#[derive(Args)]
+pub struct Common {
+    /// Read only the first N rows.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// The column that holds the text.
+    #[arg(long, value_name = "COLUMN")]
+    pub text_column: Option<String>,
+    /// The column that names a document.
+    #[arg(long, value_name = "COLUMN")]
+    pub id_column: Option<String>,
+    /// Let stages replace input columns of the same name.
+    #[arg(long)]
+    pub replace_columns: bool,
+    /// The format of the output.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<OutputFormat>,
+    /// The zstd level of the output, 1 to 22.
+    #[arg(long, value_name = "LEVEL")]
+    pub compression_level: Option<i32>,
+    /// Threads for reading, stages and writing; all cores by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Memory to use, about; a quarter of the machine by default.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+    /// The local folder for temporary files; by default one in the output folder, or the system's for an
+    /// output in a bucket.
+    #[arg(long, value_name = "FOLDER")]
+    pub work_dir: Option<PathBuf>,
+    /// Input bytes of a task: the unit of retry and resuming, and one output file.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "256MiB")]
+    pub task_size: u64,
+    /// Keep the files between passes.
+    #[arg(long)]
+    pub keep_work: bool,
+}
+
+impl Run {
+    /// Runs the command.
+    pub fn run(&self, log: LogFormat) -> anyhow::Result<ExitCode> {
+        let place = self.pipeline.display().to_string();
+        let text = std::fs::read_to_string(&self.pipeline).with_context(|| place.clone())?;
+        let mut table = Pipeline::table(&text, &place)?;
+        let mut inputs = Pipeline::take_files(&mut table, &place)?;
+        if !self.input.is_empty() {
+            inputs.clone_from(&self.input);
+        }
+        if inputs.is_empty() {
+            return Err(Error::refused("no input; name files or folders with --input").into());
+        }
+        self.common.execute(table, &place, inputs, &self.output, log)
+    }
+}
+
+impl Common {
+    /// Runs the pipeline that a table of settings describes, with this command line's settings over its own.
+    pub fn execute(
+        &self,
+        mut table: toml::Table,
+        place: &str,
+        inputs: Vec<String>,
+        output: &str,
+        log: LogFormat,
+    ) -> anyhow::Result<ExitCode> {
+        self.over(&mut table);
+        let pipeline = Arc::new(Pipeline::from_table(table, place)?);
+        let threads =
+            self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+        let memory = self.memory.unwrap_or_else(|| machine_memory() / 4);
+        let run = engine::Run {
+            pipeline,
+            inputs,
+            output: output.to_owned(),
+            limit: self.limit,
+            task_size: self.task_size,
+            keep_work: self.keep_work,
+        };
+        let engine = Local::new(threads, memory, &self.work_dir(output)?)?;
+        let progress = Arc::new(Progress::default());
+        let shown = progress::Shown::begin(progress.clone(), log);
+        let report = engine::run(&run, &engine, &progress);
+        drop(shown);
+        let report = report?;
+        if report.already_done {
+            tracing::info!("{output}: this run is done already; here is its report");
+        }
+        out(&report.table())?;
+        Ok(ExitCode::from(if report.failed.is_empty() { 0 } else { 2 }))
+    }
+
+    /// Puts what the command line says over what the pipeline file says.
+    fn over(&self, table: &mut toml::Table) {
+        let mut set = |section: &str, key: &str, value: Option<toml::Value>| {
+            let section = table.entry(section).or_insert_with(|| toml::Table::new().into());
+            // A section that is no table is refused when the pipeline is checked.
+            if let (Some(section), Some(value)) = (section.as_table_mut(), value) {
+                section.insert(key.to_owned(), value);
+            }
+        };
+        set("input", "text_column", self.text_column.clone().map(Into::into));
+        set("input", "id_column", self.id_column.clone().map(Into::into));
+        set("input", "replace_columns", self.replace_columns.then(|| true.into()));
+        set("output", "compression_level", self.compression_level.map(|level| i64::from(level).into()));
+        set("output", "format", self.format.map(|format| format.extension().replace('.', "-").into()));
+    }
+
+    /// A folder of this run's own for temporary files.
+    fn work_dir(&self, output: &str) -> anyhow::Result<PathBuf> {
+        let folder = Folder::parse(output)?;
+        // The same for the same output, so that what a killed run left is found and removed.
+        let name = format!("trommel-{:016x}", xxhash_rust::xxh3::xxh3_64(folder.name().as_bytes()));
+        Ok(match (&self.work_dir, folder.local_path()) {
+            (Some(chosen), _) => chosen.join(name),
+            (None, Some(local)) => local.join("_trommel/spill"),
+            (None, None) => std::env::temp_dir().join(name),
+        })
+    }
+}
+
+/// A number of bytes as people write it: `512MB`, `2GiB`, `1e9`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim();
+    let unit = text[digits.len()..].trim().to_ascii_lowercase();
+    let factor: f64 = match unit.as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1024f64.powi(2),
+        "gib" => 1024f64.powi(3),
+        "tib" => 1024f64.powi(4),
+        _ => return Err(format!("`{unit}` is no unit of bytes; MB, GB, MiB and GiB are")),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("`{text}` is no size; write one like 512MB or 2GB"))?;
+    if number.is_finite() && number > 0.0 { Ok((number * factor) as u64) } else { Err(format!("`{text}` is no size")) }
+}
+
+/// The memory of the machine, or of the container if that has less.
+fn machine_memory() -> u64 {
+    let number = |path: &str, key: &str| {
+        let text = std::fs::read_to_string(Path::new(path)).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let machine = number("/proc/meminfo", "MemTotal:").map_or(4 << 30, |kib| kib * 1024);
+    let container =
+        number("/sys/fs/cgroup/memory.max", "").or_else(|| number("/sys/fs/cgroup/memory/memory.limit_in_bytes", ""));
+    container.map_or(machine, |limit| limit.min(machine))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(parse_size("512MB"), Ok(512_000_000));
+        assert_eq!(parse_size("64 MiB"), Ok(64 << 20));
+        assert_eq!(parse_size("1.5g"), Ok(1_500_000_000));
+        assert_eq!(parse_size("77"), Ok(77));
+        assert_eq!(parse_size("x"), Err("`x` is no unit of bytes; MB, GB, MiB and GiB are".into()));
+        assert_eq!(parse_size("-1MB"), Err("`-1MB` is no size".into()));
+    }
+
+    #[test]
+    fn the_default_task_size_is_what_the_help_says() {
+        assert_eq!(parse_size("256MiB"), Ok(engine::TASK_SIZE));
+    }
+}

@@ -1,0 +1,16 @@
+//! `trommel try`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+/// To be written.
+#[derive(Args)]
+pub struct Try {}
+
+impl Try {
+    /// Runs the command.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,436 @@
+//! The embedded engine: threads of one machine, spill files on one disk.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::{Cut, Engine};
+use crate::budget::{Budget, Progress};
+use crate::doc::DocId;
+use crate::error::{Error, Result};
+use crate::exchange::drops::{self, DropRow};
+use crate::exchange::group::{GroupStats, Room, group_first_k};
+use crate::exchange::keys::KeyFile;
+use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, Routed, Ruling, RulingKind};
+use crate::exchange::sets::{SetFile, SetWriter};
+use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, merge_files};
+use crate::exchange::verify::{VerifyStats, verify};
+use crate::format::Columns;
+use crate::report::ExchangeReport;
+use crate::run_dir::RunDir;
+use crate::stage::{DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table};
+use crate::store::LocalFile;
+use crate::task::{self, PassJob, Reading, Resources, Source, TaskReport, Work};
+
+/// The bytes below which a task in flight cannot work well: tasks run at once only where there is this much for each.
+const TASK_MEMORY: u64 = 96 << 20;
+
+/// The embedded engine.
+pub struct Local {
+    pool: ThreadPool,
+    memory: u64,
+    work_dir: PathBuf,
+    spill: SpillDir,
+}
+
+impl Local {
+    /// An engine of `threads` threads and about `memory` bytes, which spills to `work_dir`, a folder of its own.
+    pub fn new(threads: usize, memory: u64, work_dir: &Path) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("trommel-{i}"))
+            .build()
+            .map_err(|error| Error::io("threads", error))?;
+        // What a killed run left behind.
+        remove_folder(work_dir)?;
+        fs::create_dir_all(work_dir).map_err(|error| Error::io(work_dir.display(), error))?;
+        Ok(Self { pool, memory, work_dir: work_dir.to_owned(), spill: SpillDir::new(work_dir) })
+    }
+
+    /// The bytes spilled so far.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.spill.stats().bytes()
+    }
+
+    fn tasks_at_once(&self) -> usize {
+        ((self.memory / TASK_MEMORY) as usize).clamp(1, self.pool.current_num_threads())
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // What stays is swept by the next run.
+        let _ = remove_folder(&self.work_dir);
+    }
+}
+
+fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path.display(), error)),
+        _ => Ok(()),
+    }
+}
+
+impl Engine for Local {
+    fn map(&self, job: &PassJob<'_>, tasks: &[(u32, Source)], progress: &Progress) -> Result<Vec<TaskReport>> {
+        let at_once = self.tasks_at_once().min(tasks.len()).max(1);
+        // Half for batches on their way, the rest for readers, writers and keys.
+        let budget = Budget::new(self.memory / 2);
+        let resources = Resources {
+            pool: &self.pool,
+            budget: &budget,
+            progress,
+            window: self.memory / 16 / at_once as u64,
+            key_memory: (self.memory / 4) as usize / at_once,
+            spill: &self.spill,
+        };
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let results: Vec<Mutex<Option<Result<TaskReport>>>> = tasks.iter().map(|_| Mutex::default()).collect();
+        std::thread::scope(|threads| {
+            for _ in 0..at_once {
+                threads.spawn(|| {
+                    while !failed.load(Ordering::Relaxed) {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some((task, source)) = tasks.get(index) else { return };
+                        let result = task::run(job, *task, source, &resources);
+                        failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                        *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                    }
+                });
+            }
+        });
+        let results: Vec<_> =
+            results.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
+        results.into_iter().collect()
+    }
+
+    fn exchange(&self, cut: &Cut<'_>, progress: &Progress) -> Result<ExchangeReport> {
+        let start = std::time::Instant::now();
+        let spilled_before = self.spilled_bytes();
+        let mut meeting = Meeting::new(self, cut, progress)?;
+        let mut section = 0;
+        for &index in &cut.pass.emits {
+            let Stage::Corpus(stage) = &cut.pipeline.stages[index].stage else {
+                unreachable!("passes are cut at corpus stages and nowhere else")
+            };
+            progress.begin(format!("{}: keys meet", cut.pipeline.stages[index].name), 0);
+            progress.check()?;
+            meeting.begin_stage(index, section, stage.reasons());
+            stage.resolve(&mut meeting)?;
+            section += stage.sections();
+        }
+        progress.begin("rulings", 0);
+        let mut report = meeting.finish()?;
+        report.spilled_bytes = self.spilled_bytes() - spilled_before;
+        report.seconds = start.elapsed().as_secs_f64();
+        Ok(report)
+    }
+}
+
+/// An exchange in progress.
+///
+/// Tables of pairs are files of [`Routed`] pairs, sorted and each pair once per file: so to route is to do
+/// nothing, and to make distinct is to merge the files.
+struct Meeting<'r> {
+    engine: &'r Local,
+    cut: &'r Cut<'r>,
+    progress: &'r Progress,
+    key_files: Vec<KeyFile>,
+    /// Documents that grouping no longer sees.
+    gone: DocSet,
+    /// Documents that have been dropped.
+    dropped: DocSet,
+    drops: Sorter<DropRow>,
+    rulings: Sorter<Ruling>,
+    external: BTreeMap<usize, Sorter<ExternalKey>>,
+    /// The stage that resolves: its place in the pipeline, its first section, its reasons.
+    stage: usize,
+    section: usize,
+    reasons: &'static [&'static str],
+    n_tables: usize,
+    report: ExchangeReport,
+}
+
+impl<'r> Meeting<'r> {
+    fn new(engine: &'r Local, cut: &'r Cut<'r>, progress: &'r Progress) -> Result<Self> {
+        let folder = cut.run_dir.folder();
+        let open = |task: u32| {
+            let path = RunDir::part(cut.pass.index, "keys", task);
+            KeyFile::open(folder.open(&path)?, &folder.name_of(&path))
+        };
+        let key_files = (0..cut.rows.len() as u32).map(open).collect::<Result<_>>()?;
+        let share = (engine.memory / 16) as usize;
+        Ok(Self {
+            engine,
+            cut,
+            progress,
+            key_files,
+            gone: DocSet::empty(&cut.rows),
+            dropped: DocSet::empty(&cut.rows),
+            drops: Sorter::new(&engine.spill, share),
+            rulings: Sorter::new(&engine.spill, share),
+            external: BTreeMap::new(),
+            stage: 0,
+            section: 0,
+            reasons: &[],
+            n_tables: 0,
+            report: ExchangeReport { pass: cut.pass.index, ..ExchangeReport::default() },
+        })
+    }
+
+    fn begin_stage(&mut self, stage: usize, section: usize, reasons: &'static [&'static str]) {
+        (self.stage, self.section, self.reasons) = (stage, section, reasons);
+    }
+
+    /// The bytes that one sort or merge may hold, where `n` are going on.
+    fn memory(&self, n: usize) -> usize {
+        (self.engine.memory / 2) as usize / n
+    }
+
+    fn path(&mut self, what: &str) -> PathBuf {
+        self.n_tables += 1;
+        self.engine.spill.path().join(format!("{what}-{}", self.n_tables))
+    }
+
+    fn pairs(&self, table: &Table<Pair>, memory: usize) -> Result<impl Iterator<Item = Result<Pair>> + use<>> {
+        let pairs = merge_files::<Routed>(&table.files, memory, true)?;
+        Ok(pairs.map(|pair| pair.map(|routed| routed.0)))
+    }
+
+    fn reason(&self, reason: &str) -> u16 {
+        let index = self.reasons.iter().position(|known| *known == reason);
+        index.expect("a stage drops for the reasons it lists") as u16
+    }
+
+    /// The shingle sets of the documents in `candidates`, in a file for each task that has any.
+    fn write_sets(&mut self, candidates: &DocSet, judge: &dyn PairJudge) -> Result<BTreeMap<u32, Arc<SetFile>>> {
+        let engine = self.engine;
+        let text_column = &self.cut.pipeline.input.text_column;
+        let schema = Arc::new(arrow::datatypes::Schema::new(
+            self.cut.schema.field_with_name(text_column).map_or_else(|_| vec![], |field| vec![field.clone()]),
+        ));
+        let budget = Budget::new(engine.memory / 4);
+        let resources = Resources {
+            pool: &engine.pool,
+            budget: &budget,
+            progress: self.progress,
+            window: engine.memory / 16,
+            key_memory: 0,
+            spill: &engine.spill,
+        };
+        let columns = Columns { text: text_column.clone(), others: Some(Vec::new()) };
+        let mut files = BTreeMap::new();
+        for (task, source) in (0u32..).zip(self.cut.sources) {
+            if candidates.count_in_task(task) == 0 {
+                continue;
+            }
+            let path = self.path("sets");
+            let name = path.display().to_string();
+            let failed = |error| Error::io(&name, error);
+            let file = File::create(&path).map_err(failed)?;
+            let mut writer = SetWriter::new(BufWriter::with_capacity(256 << 10, file), &name)?;
+            let work = |work: Work| -> Result<Vec<(u64, Vec<u64>)>> {
+                let texts = crate::chain::Strings::new(work.decoded.batch.column(0))
+                    .map_err(|error| Error::io("a batch", error))?;
+                let rows = (0..work.decoded.batch.num_rows()).filter_map(|row| {
+                    let in_task = work.first_row + row as u64;
+                    let text = texts.get(row).filter(|_| candidates.contains(DocId::new(task, in_task)))?;
+                    let mut set = Vec::new();
+                    judge.set(text, &mut set);
+                    Some((in_task, set))
+                });
+                Ok(rows.collect())
+            };
+            let reading = Reading { source, schema: &schema, columns: &columns, text_column };
+            task::stream(&reading, None, &resources, &work, &mut |sets, bytes| {
+                self.progress.done.fetch_add(bytes, Ordering::Relaxed);
+                engine.spill.check_room(sets.iter().map(|(_, set)| set.len() as u64 * 8).sum())?;
+                sets.iter().try_for_each(|(row, set)| writer.push(*row, set))
+            })?;
+            writer.finish()?;
+            self.report.set_bytes += fs::metadata(&path).map_err(failed)?.len();
+            files.insert(task, Arc::new(SetFile::open(Arc::new(LocalFile::open(&path)?), &name)?));
+        }
+        Ok(files)
+    }
+
+    /// Writes the rulings of each task into the run directory.
+    fn finish(mut self) -> Result<ExchangeReport> {
+        let memory = self.memory(4);
+        let (spill, folder) = (&self.engine.spill, self.cut.run_dir.folder());
+        let drops = drops::settle(self.drops, &self.dropped, spill, memory)?;
+        let names = |task: u32| {
+            let path = RunDir::part(self.cut.pass.index, "names", task);
+            RunReader::open(folder.open(&path)?, &folder.name_of(&path), 256 << 10)
+        };
+        let rulings = &mut self.rulings;
+        drops::name(drops, names, |ruling| rulings.push(ruling))?;
+        let mut rulings = self.rulings.finish()?.peekable();
+        for task in 0..self.cut.rows.len() as u32 {
+            let path = RunDir::part(self.cut.pass.index, "rulings", task);
+            let name = folder.name_of(&path);
+            let mut file = RunWriter::new(folder.create(&path)?, &name, 32 << 10)?;
+            while let Some(ruling) =
+                rulings.next_if(|next| next.as_ref().map_or(true, |ruling| ruling.doc.task() == task))
+            {
+                file.push(&ruling?)?;
+                self.report.rulings += 1;
+            }
+            file.finish()?.finish()?;
+        }
+        Ok(self.report)
+    }
+}
+
+impl Exchange for Meeting<'_> {
+    fn add_keys(&mut self, section: usize, keys: &mut dyn Iterator<Item = Result<(u128, u64)>>) -> Result<()> {
+        let memory = self.memory(4);
+        let sorter = self.external.entry(section).or_insert_with(|| Sorter::new(&self.engine.spill, memory));
+        for key in keys {
+            let (key, value) = key?;
+            sorter.push(ExternalKey { key, value })?;
+        }
+        Ok(())
+    }
+
+    fn group_first_k(&mut self, sections: Range<usize>, k: usize) -> Result<Table<Pair>> {
+        let n_threads = self.engine.pool.current_num_threads().min(sections.len()).max(1);
+        let memory = self.memory(2 * n_threads);
+        let jobs: Vec<_> =
+            sections.map(|section| (section, self.path("pairs"), self.external.remove(&section))).collect();
+        let (spill, files, gone, first) = (&self.engine.spill, &self.key_files, &self.gone, self.section);
+        let group = |(section, path, external): (usize, PathBuf, Option<Sorter<ExternalKey>>)| {
+            self.progress.check()?;
+            let mut pairs = Sorter::<Routed>::unique(spill, memory);
+            let external = external.map(Sorter::finish).transpose()?.into_iter().flatten();
+            let room = Room { dir: spill, memory };
+            let alive = |doc| !gone.contains(doc);
+            let stats =
+                group_first_k(files, first + section, k, external, room, alive, |pair| pairs.push(Routed(pair)))?;
+            let n_rows = pairs.write_to(&path)?;
+            Ok((path.display().to_string(), n_rows, stats))
+        };
+        let done = self.engine.pool.install(|| jobs.into_par_iter().map(group).collect::<Result<Vec<_>>>())?;
+        let mut stats = GroupStats::default();
+        let (mut names, mut n_rows) = (Vec::new(), 0);
+        for (name, rows, of_section) in done {
+            stats += of_section;
+            n_rows += rows;
+            names.push(name);
+        }
+        self.note("groups", stats.groups);
+        self.note("groups_above_k", stats.above_k);
+        Ok(Table::new(names, n_rows))
+    }
+
+    fn distinct(&mut self, pairs: Table<Pair>) -> Result<Table<Pair>> {
+        let path = self.path("pairs");
+        let name = path.display().to_string();
+        let memory = self.memory(1);
+        let file = File::create(&path).map_err(|error| Error::io(&name, error))?;
+        let mut writer = RunWriter::new(BufWriter::with_capacity(256 << 10, file), &name, 32 << 10)?;
+        let mut n_rows = 0;
+        for pair in self.pairs(&pairs, memory)? {
+            writer.push(&Routed(pair?))?;
+            n_rows += 1;
+        }
+        writer.finish()?;
+        discard(&pairs)?;
+        Ok(Table::new(vec![name], n_rows))
+    }
+
+    fn route_to_task(&mut self, pairs: Table<Pair>) -> Result<Table<Pair>> {
+        Ok(pairs)
+    }
+
+    fn verify(&mut self, pairs: Table<Pair>, judge: &dyn PairJudge) -> Result<Table<Edge>> {
+        let memory = self.memory(4);
+        let mut candidates = self.bits();
+        for pair in self.pairs(&pairs, memory)? {
+            let pair = pair?;
+            candidates.insert(pair.first.doc);
+            candidates.insert(pair.second.doc);
+        }
+        let name = &self.cut.pipeline.stages[self.stage].name;
+        self.progress.begin(format!("{name}: sets of candidates"), 0);
+        let files = self.write_sets(&candidates, judge)?;
+        self.progress.begin(format!("{name}: verification"), 0);
+        let sets = |task: u32| {
+            files.get(&task).cloned().ok_or_else(|| Error::io("verification", format!("task {task} has no sets")))
+        };
+        let mut edges = Sorter::<EdgeRow>::new(&self.engine.spill, memory);
+        let pairs_in = self.pairs(&pairs, memory)?;
+        let stats: VerifyStats = self.engine.pool.install(|| {
+            verify(pairs_in, &sets, judge, memory, |edge| {
+                self.progress.check()?;
+                edges.push(EdgeRow(edge))
+            })
+        })?;
+        self.note("pairs_out_of_bound", stats.out_of_bound);
+        discard(&pairs)?;
+        let path = self.path("edges");
+        let n_rows = edges.write_to(&path)?;
+        Ok(Table::new(vec![path.display().to_string()], n_rows))
+    }
+
+    fn scan_by_first(&mut self, pairs: &Table<Pair>) -> Result<Rows<Pair>> {
+        let memory = self.memory(4);
+        let mut sorter = Sorter::new(&self.engine.spill, memory);
+        self.pairs(pairs, memory)?.try_for_each(|pair| sorter.push(pair?))?;
+        Ok(Box::new(sorter.finish()?))
+    }
+
+    fn scan_by_second(&mut self, pairs: &Table<Pair>) -> Result<Rows<Pair>> {
+        let memory = self.memory(4);
+        let mut sorter = Sorter::new(&self.engine.spill, memory);
+        self.pairs(pairs, memory)?.try_for_each(|pair| sorter.push(BySecond(pair?)))?;
+        Ok(Box::new(sorter.finish()?.map(|pair| pair.map(|by_second| by_second.0))))
+    }
+
+    fn sorted_scan(&mut self, edges: &Table<Edge>) -> Result<Rows<Edge>> {
+        let edges = merge_files::<EdgeRow>(&edges.files, self.memory(4), false)?;
+        Ok(Box::new(edges.map(|edge| edge.map(|row| row.0))))
+    }
+
+    fn bits(&self) -> DocSet {
+        DocSet::empty(&self.cut.rows)
+    }
+
+    fn set_aside(&mut self, doc: DocId) {
+        self.gone.insert(doc);
+    }
+
+    fn drop(&mut self, duplicate: Duplicate) -> Result<()> {
+        self.gone.insert(duplicate.doc);
+        self.dropped.insert(duplicate.doc);
+        self.drops.push(DropRow {
+            kept: duplicate.kept,
+            doc: duplicate.doc,
+            stage: self.stage as u16,
+            reason: self.reason(duplicate.reason),
+            similarity: duplicate.similarity,
+            threshold: duplicate.threshold,
+        })
+    }
+
+    fn give(&mut self, doc: DocId, value: u64) -> Result<()> {
+        self.rulings.push(Ruling { doc, stage: self.stage as u16, kind: RulingKind::Give(value) })
+    }
+
+    fn note(&mut self, what: &'static str, value: u64) {
+        let name = self.cut.pipeline.stages[self.stage].name.clone();
+        *self.report.notes.entry(name).or_default().entry(what.to_owned()).or_default() += value;
+    }
+}
+
+/// Removes the files of a table that is no longer needed.
+fn discard<R>(table: &Table<R>) -> Result<()> {
+    table.files.iter().try_for_each(|file| fs::remove_file(file).map_err(|error| Error::io(file, error)))
+}
