@@ -18,6 +18,17 @@ pub struct Shard {
     pub layout: Layout,
 }
 
+impl Shard {
+    /// The bytes of work it stands for.
+    fn bytes(&self) -> u64 {
+        match &self.layout {
+            Layout::RowGroups(groups) => groups.iter().map(|group| group.bytes).sum(),
+            Layout::Lines | Layout::Stream => self.size,
+            Layout::Unreadable(_) => 0,
+        }
+    }
+}
+
 /// How a file can be cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,10 +93,14 @@ pub enum Part {
     },
 }
 
-/// Cuts shards into tasks of about `task_size` bytes: small files are merged, large ones are cut where
-/// their layout allows. Bytes are those of decompressed row groups, or of the file for JSON Lines.
+/// Cuts shards into tasks of at most about `task_size` bytes, all of about one size: small files are merged,
+/// large ones are cut where their layout allows. Bytes are those of decompressed row groups, or of the file
+/// for JSON Lines.
 pub fn tasks(shards: &[Shard], task_size: u64) -> Vec<Task> {
-    let mut plan = Planner { tasks: Vec::new(), pieces: Vec::new(), bytes: 0, task_size: task_size.max(1) };
+    let total: u64 = shards.iter().map(Shard::bytes).sum();
+    let n_tasks = total.div_ceil(task_size.max(1)).max(1);
+    let task_size = total.div_ceil(n_tasks).max(1);
+    let mut plan = Planner { tasks: Vec::new(), pieces: Vec::new(), bytes: 0, task_size };
     for (shard, info) in shards.iter().enumerate() {
         match &info.layout {
             Layout::RowGroups(groups) => plan.add_row_groups(shard, groups),

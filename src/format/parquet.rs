@@ -264,7 +264,7 @@ impl Pages {
                     range.end
                 )));
             }
-            let window = window.clamp(64 << 10, 4 << 20);
+            let window = window.clamp(64 << 10, 2 << 20);
             Ok((range.clone(), Mutex::new(Ahead::new(file.clone(), range, window))))
         };
         let chunks = metadata.row_group(group).columns().iter().map(chunk).collect::<Result<_, _>>()?;
