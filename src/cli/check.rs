@@ -8,12 +8,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 
-use super::out;
 use super::run::{InputColumns, parse_size, read_table};
+use super::{out, several};
 use crate::engine::{self, Overview};
 use crate::pipeline::{Pass, Pipeline};
 use crate::plan::Layout;
-use crate::report::table::{bytes, count};
+use crate::report::table::bytes;
 use crate::stage::NeedKind;
 
 /// Checks pipeline files, and shows what they will do.
@@ -103,15 +103,11 @@ impl Checked {
             };
             rows = rows.zip(known).map(|(all, rows)| all + rows);
         }
-        let rows = rows.map_or(String::new(), |rows| format!(", {} rows", count(rows)));
+        let rows = rows.map_or(String::new(), |rows| format!(", {}", several(rows, "row")));
+        let n_files = several(overview.shards.len() as u64, "file");
+        let n_tasks = several(overview.n_tasks as u64, "task");
         // Writing to a string does not fail.
-        let _ = writeln!(
-            self.text,
-            "  input: {} files, {}{rows}, {} tasks",
-            count(overview.shards.len() as u64),
-            bytes(size),
-            count(overview.n_tasks as u64),
-        );
+        let _ = writeln!(self.text, "  input: {n_files}, {}{rows}, {n_tasks}", bytes(size));
         let names = |schema: &arrow::datatypes::Schema| {
             schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
         };

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use crate::report::table::count;
+
 pub mod check;
 pub mod dedup;
 pub mod progress;
@@ -26,7 +28,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How messages are written to stderr.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", display_order = 900)]
     log: LogFormat,
 }
 
@@ -84,6 +86,11 @@ pub fn out(text: &str) -> anyhow::Result<()> {
     stdout.write_all(text.as_bytes())?;
     stdout.flush()?;
     Ok(())
+}
+
+/// So many of them.
+fn several(n: u64, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// A text in lines of at most 100 characters, each behind `indent`. Blank lines stay; lines that begin with a

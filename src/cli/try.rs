@@ -10,9 +10,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
+use serde_json::Value as Json;
 
-use super::out;
 use super::run::read_table;
+use super::{out, several};
+use crate::chain::DOOR;
 use crate::doc::{Columns, Doc, Value};
 use crate::error::Error;
 use crate::pipeline::{Pipeline, StageSpec};
@@ -112,13 +114,12 @@ impl Try {
             }
         }
         let _ = match tried.dropped {
-            None => writeln!(report, "\nkept, {} bytes", count(tried.text.len() as u64)),
+            None => writeln!(report, "\nkept: {}", several(tried.text.len() as u64, "byte")),
             Some((by, reason)) => {
                 let rest = pipeline.stages.len() - tried.steps.len();
                 let rest = match rest {
                     0 => String::new(),
-                    1 => "; 1 stage after it was not asked, --all asks it".to_owned(),
-                    n => format!("; {n} stages after it were not asked, --all asks them"),
+                    n => format!(" (not asked: {} after it; --all goes on)", several(n as u64, "stage")),
                 };
                 writeln!(report, "\n{} by {by}: {}{rest}", red("dropped"), reason.code)
             }
@@ -127,28 +128,23 @@ impl Try {
     }
 
     fn lines(&self, pipeline: &Pipeline) -> anyhow::Result<()> {
-        for (i, line) in self.open()?.lines().enumerate() {
-            let place = || format!("{}: line {}", self.place(), i + 1);
-            let line = line.with_context(place)?;
-            if line.trim().is_empty() {
+        for (line, i) in self.open()?.split(b'\n').zip(1u64..) {
+            let line = line.with_context(|| format!("{}: line {i}", self.place()))?;
+            if line.trim_ascii().is_empty() {
                 continue;
             }
-            let fields: serde_json::Map<String, serde_json::Value> =
-                serde_json::from_str(&line).with_context(|| format!("{}: no JSON object", place()))?;
-            let string = |name: &str| fields.get(name).and_then(as_column);
-            let id = string(&pipeline.input.id_column).unwrap_or_else(|| format!("line {}", i + 1));
-            let text_column = &pipeline.input.text_column;
-            let Some(text) = fields.get(text_column).and_then(serde_json::Value::as_str) else {
-                let names = fields.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-                let message = format!("{}: there is no text in `{text_column}`; the fields are {names}", place());
-                return Err(Error::refused(message).into());
+            let (id, outcome) = match Line::read(&line, pipeline) {
+                Ok(Line { id, text, beside }) => {
+                    let tried = Trial::of(pipeline, &text, beside, false);
+                    let outcome = tried.dropped.map(|(by, reason)| format!("{by}: {reason}"));
+                    (id, outcome)
+                }
+                Err(why) => (None, Some(format!("{DOOR}: {why}"))),
             };
-            let given = fields.iter().filter_map(|(name, value)| Some((name.clone(), as_column(value)?)));
-            let beside = Beside { given: given.collect(), added: Vec::new() };
-            let tried = Trial::of(pipeline, text, beside, false);
-            out(&match tried.dropped {
+            let id = id.unwrap_or_else(|| format!("line {i}"));
+            out(&match outcome {
                 None => format!("{id}\tkeep\n"),
-                Some((by, reason)) => format!("{id}\t{} {by}: {reason}\n", red("DROP")),
+                Some(why) => format!("{id}\t{} {why}\n", red("DROP")),
             })?;
         }
         Ok(())
@@ -172,6 +168,42 @@ impl Try {
 
     fn place(&self) -> String {
         self.named().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
+    }
+}
+
+/// A line of JSON Lines.
+struct Line {
+    id: Option<String>,
+    text: String,
+    beside: Beside,
+}
+
+impl Line {
+    /// Reads a line as the reader of a run would; the reason why it would be rejected if it is no document.
+    fn read(line: &[u8], pipeline: &Pipeline) -> Result<Self, String> {
+        let line = std::str::from_utf8(line).map_err(|_| "invalid_utf8")?;
+        let fields: serde_json::Map<String, Json> = serde_json::from_str(line).map_err(|_| "invalid_json")?;
+        let text = match fields.get(&pipeline.input.text_column) {
+            Some(Json::String(text)) => text.clone(),
+            Some(Json::Null) => return Err("null_text".into()),
+            Some(_) => return Err("text_not_a_string".into()),
+            None => {
+                let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+                let text_column = &pipeline.input.text_column;
+                return Err(format!(
+                    "null_text: there is no field `{text_column}`; the fields are {}",
+                    names.join(", ")
+                ));
+            }
+        };
+        let column = |value: &Json| match value {
+            Json::String(value) => Some(value.clone()),
+            Json::Number(value) => Some(value.to_string()),
+            _ => None,
+        };
+        let given = fields.iter().filter_map(|(name, value)| Some((name.clone(), column(value)?)));
+        let beside = Beside { given: given.collect(), added: Vec::new() };
+        Ok(Self { id: beside.given.get(&pipeline.input.id_column).cloned(), text, beside })
     }
 }
 
@@ -245,8 +277,8 @@ fn sent(stage: &dyn CorpusStage, doc: &Doc<'_>) -> String {
     });
     match (name, n_others) {
         (Some(name), 0) => format!("content key {name}"),
-        (Some(name), n) => format!("content key {name}, and {n} keys of its sketch"),
-        (None, n) => format!("{n} keys"),
+        (Some(name), n) => format!("content key {name} and {} of its sketch", several(n, "key")),
+        (None, n) => several(n, "key"),
     }
 }
 
@@ -296,15 +328,6 @@ impl Columns for Beside {
             Some(Value::F32(x)) => Some(f64::from(*x)),
             _ => self.given.get(column)?.parse().ok(),
         }
-    }
-}
-
-/// A field of a JSON line as the value of a column.
-fn as_column(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::String(value) => Some(value.clone()),
-        serde_json::Value::Number(value) => Some(value.to_string()),
-        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ pub fn of_file() -> Value {
     let mut defs = Map::new();
     let mut input = hoisted(schemars::schema_for!(InputSettings).to_value(), &mut defs);
     input["properties"]["files"] = json!({
-        "description": "Files, folders, globs or URLs; `--input` on the command line goes before them.",
+        "description": "Files, folders, globs or URLs; `--input` on the command line replaces them.",
         "type": "array",
         "items": { "type": "string" },
     });

@@ -17,23 +17,40 @@ pub(super) fn lines(before: &str, after: &str) -> String {
     let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
     let (old, new) = (&old[..old.len() - tail], &new[..new.len() - tail]);
     let mut out = String::new();
-    let mut show = |sign: char, line: &str| {
-        let mut shown = String::new();
-        let mut chars = line.chars();
-        for c in chars.by_ref().take(WIDTH) {
-            if c == '\'' || c == '"' || c == '\\' { shown.push(c) } else { shown.extend(c.escape_debug()) }
-        }
-        // Writing to a string does not fail.
-        let _ = writeln!(out, "    {sign} {shown}{}", if chars.next().is_some() { "…" } else { "" });
-    };
     let common = if old.len() * new.len() <= MOST { common(old, new) } else { Vec::new() };
     let (mut i, mut j) = (0, 0);
     for (to_i, to_j) in common.into_iter().chain([(old.len(), new.len())]) {
-        old[i..to_i].iter().for_each(|line| show('-', line));
-        new[j..to_j].iter().for_each(|line| show('+', line));
+        let (gone, come) = (&old[i..to_i], &new[j..to_j]);
+        // What stands in the same place on the other side is most likely the same line.
+        let from = |k: usize| gone.get(k).zip(come.get(k)).map_or(0, |(a, b)| window(a, b));
+        for (sign, side) in [('-', gone), ('+', come)] {
+            for (k, line) in side.iter().enumerate() {
+                // Writing to a string does not fail.
+                let _ = writeln!(out, "    {sign} {}", shown(line, from(k)));
+            }
+        }
         (i, j) = (to_i + 1, to_j + 1);
     }
     out
+}
+
+/// From which character on two lines are shown, so that their first difference is seen.
+fn window(a: &str, b: &str) -> usize {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    if same < WIDTH - WIDTH / 3 { 0 } else { same - WIDTH / 3 }
+}
+
+/// A line from a character on, what cannot be seen written out.
+fn shown(line: &str, from: usize) -> String {
+    let mut shown = String::from(if from > 0 { "…" } else { "" });
+    let mut chars = line.chars().skip(from);
+    for c in chars.by_ref().take(WIDTH) {
+        if matches!(c, '\'' | '"' | '\\') { shown.push(c) } else { shown.extend(c.escape_debug()) }
+    }
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// A longest common subsequence, as places in both.
@@ -55,7 +72,7 @@ fn common(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
         if old[i] == new[j] {
             found.push((i, j));
             (i, j) = (i + 1, j + 1);
-        } else if longest[(i + 1) * width + j] >= longest[i * width + j + 1] {
+        } else if longest[(i + 1) * width + j] > longest[i * width + j + 1] {
             i += 1;
         } else {
             j += 1;
@@ -91,6 +108,13 @@ mod tests {
     #[test]
     fn a_line_break_at_the_end_is_a_change() {
         check("a\n", "a", "    - \n");
+    }
+
+    #[test]
+    fn the_first_difference_is_seen() {
+        let same = "x".repeat(200);
+        let x30 = "x".repeat(30);
+        check(&format!("{same}a"), &format!("{same}b"), &format!("    - …{x30}a\n    + …{x30}b\n"));
     }
 
     #[test]
