@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doc::Columns;
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::stage::{Entry, Need, NeedKind, Stage};
 use crate::{annotate, corpus, filter, normalize};
 
@@ -231,7 +231,11 @@ impl Pipeline {
     /// Checks a pipeline given as a table of `input`, `output` and a list `stage`.
     pub fn from_table(table: toml::Table, place: &str) -> Result<Self> {
         let fingerprint = serde_json::to_string(&table).expect("a table of plain values");
-        let file: File = table.try_into().map_err(|error| Error::refused(format!("{place}: {}", error.message())))?;
+        if table.get("stage").is_some_and(|stage| !stage.is_array()) {
+            return Err(Error::refused(format!("{place}: `stage` is a list; each stage begins with `[[stage]]`")));
+        }
+        let file: File =
+            table.try_into().map_err(|error| Error::refused(format!("{place}: {}", error::of_settings(&error))))?;
         let stages = file
             .stage
             .into_iter()
@@ -453,6 +457,15 @@ mod tests {
             "[[stage]]\nuse = 'word_cuont'",
             "p.toml: stage 1: there is no stage `word_cuont`; did you mean `word_count`? `trommel stages` lists all",
         );
+        check_refused(
+            "[[stage]]\nuse = 'word_count'\nmin = -1",
+            "p.toml: stage 1 (word_count): `min`: invalid value: integer `-1`, expected a whole number, 0 or above",
+        );
+        check_refused(
+            "[output]\nformat = 'csv'",
+            "p.toml: `output.format`: unknown variant `csv`, expected one of `parquet`, `jsonl`, `jsonl-zst`",
+        );
+        check_refused("[stage]\nmin = 1", "p.toml: `stage` is a list; each stage begins with `[[stage]]`");
         check_refused("[[stage]]\nmin = 1", "p.toml: stage 1: `use = \"STAGE\"` is missing");
         check_refused("[[stage]\n", "p.toml: line 1: unclosed array table, expected `]]`");
     }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::doc::{ContentKey, Doc, DocId, Value};
-use crate::error::Result;
+use crate::error::{self, Result};
 
 /// Rewrites a text. Nothing to do: `Cow::Borrowed`, and no allocation. Normalizing twice is normalizing once.
 pub trait Normalizer: Send + Sync {
@@ -471,7 +471,7 @@ impl Entry {
 }
 
 fn settings<S: Settings>(table: toml::Table) -> Result<S, String> {
-    table.try_into::<S>().map_err(|error| error.message().to_owned())
+    table.try_into::<S>().map_err(|error| error::of_settings(&error))
 }
 
 /// The type of a column of content keys.

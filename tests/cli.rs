@@ -202,7 +202,10 @@ fn bad_pipelines_are_refused_by_every_command() {
             "unknown_section.toml",
             "unknown_section.toml: unknown field `inputs`, expected one of `input`, `output`, `stage`",
         ),
-        ("wrong_type.toml", ""),
+        (
+            "wrong_type.toml",
+            "wrong_type.toml: stage 1 (word_count): `min`: invalid type: string \"many\", expected a whole number, 0 or above",
+        ),
         (
             "when.toml",
             "when.toml: stage 1 (word_count): `when`: expected a table like { language = [\"en\"] }, not string",
@@ -252,9 +255,17 @@ fn bad_input_is_refused() {
         check_refused(&world, &args, expected);
     };
     run(&[], "no input; name files or folders with --input");
-    run(&["--input", "gone"], "");
-    run(&["--input", "gopher://corpus/x"], "");
-    run(&["--input", "page.txt"], "");
+    run(&["--input", "gone"], "gone: there is no such file or folder");
+    run(&["--input", "gone/*.parquet"], "gone: there is no such file or folder");
+    run(&["--input", "*.parquet"], "*.parquet: no input files; looked for .parquet, .jsonl, .jsonl.gz and .jsonl.zst");
+    run(
+        &["--input", "gopher://corpus/shards"],
+        "gopher://corpus: `gopher://` is not known; local paths, s3://, gs://, az:// and https:// are",
+    );
+    run(
+        &["--input", "page.txt"],
+        "page.txt: the name does not tell the format; .parquet, .jsonl, .jsonl.gz and .jsonl.zst are known",
+    );
     assert!(!world.path().join("out").exists(), "nothing is written");
 }
 
@@ -269,10 +280,22 @@ fn columns_are_checked_before_anything_is_written() {
         check_refused(&world, &[&["run", pipeline, "--output", "out"], &input[..]].concat(), expected);
         check_refused(&world, &[&["check", pipeline], &input[..]].concat(), &format!("{pipeline}: {expected}"));
     };
-    run("words.toml", &[], "");
-    run("words.toml", &["--text-column", "stars"], "");
-    run("counts.toml", &["--text-column", "body"], "");
-    run("when.toml", &["--text-column", "body"], "");
+    run(
+        "words.toml",
+        &[],
+        "in.parquet: there is no column `text`; the columns are body, stars, char_count; name the one with the text with --text-column",
+    );
+    run("words.toml", &["--text-column", "stars"], "in.parquet: column `stars` is Int64, not text");
+    run(
+        "counts.toml",
+        &["--text-column", "body"],
+        "stage counts adds the column `char_count`, which the input has already; use --replace-columns to replace it",
+    );
+    run(
+        "when.toml",
+        &["--text-column", "body"],
+        "a stage looks at the column `source`, which neither the input nor an earlier stage has; the input has body, stars, char_count",
+    );
     assert!(!world.path().join("out").exists(), "nothing is written");
     let replaced = ["check", "counts.toml", "--input", "in.parquet", "--text-column", "body", "--replace-columns"];
     assert_eq!(world.run(&replaced).code, 0);
@@ -297,7 +320,11 @@ fn a_taken_output_is_refused() {
     let world = World::new();
     fs::create_dir(world.path().join("out")).expect("a new folder");
     world.write("out/precious.txt", "mine");
-    check_refused(&world, &["run", "words.toml", "--input", "in.jsonl", "--output", "out"], "");
+    check_refused(
+        &world,
+        &["run", "words.toml", "--input", "in.jsonl", "--output", "out"],
+        "out: the output folder is not empty (it has precious.txt); name a new one",
+    );
     assert_eq!(fs::read_to_string(world.path().join("out/precious.txt")).expect("it is there"), "mine");
 }
 
@@ -308,7 +335,11 @@ fn a_run_of_another_pipeline_is_refused() {
     assert_eq!(world.run(&run("words.toml")).code, 0);
     assert_eq!(world.run(&run("words.toml")).code, 0, "the same run again is no error");
     world.write("more.toml", "[[stage]]\nuse = 'word_count'\nmin = 3\n");
-    check_refused(&world, &run("more.toml"), "");
+    check_refused(
+        &world,
+        &run("more.toml"),
+        "out: another run is kept here: its pipeline differs: `…{\"stage\":[{\"min\":2,\"use\":\"word_count\"}]}…` then, `…{\"stage\":[{\"min\":3,\"use\":\"word_count\"}]}…` now; name a new output folder",
+    );
 }
 
 #[test]

@@ -21,6 +21,9 @@ use crate::stage::NeedKind;
 /// Every setting is checked, and the rules between stages. For each file it prints the passes that the stages
 /// are cut into, and the columns they need and add. With --input, the columns are held against those of the
 /// input as well. No documents are read, and nothing is written.
+///
+/// A corpus stage stands in two passes: in one, documents send it their `keys`; in the next, they meet its
+/// `rulings`. What runs `again` adds columns that the pass before, which wrote nothing, could not hand on.
 #[derive(Args)]
 #[command(after_help = "Examples:
   trommel check pipelines/*.toml

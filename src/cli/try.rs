@@ -277,7 +277,7 @@ fn sent(stage: &dyn CorpusStage, doc: &Doc<'_>) -> String {
     });
     match (name, n_others) {
         (Some(name), 0) => format!("content key {name}"),
-        (Some(name), n) => format!("content key {name} and {} of its sketch", several(n, "key")),
+        (Some(name), n) => format!("content key {name}, {}", several(n, "sketch key")),
         (None, n) => several(n, "key"),
     }
 }
@@ -297,7 +297,7 @@ impl Step {
                 values.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
             }
             Self::Skipped(why) => format!("skipped: {why}"),
-            Self::Corpus(sent) => format!("needs the whole corpus; sends {sent}"),
+            Self::Corpus(sent) => format!("needs a corpus; {sent}"),
         }
     }
 }
