@@ -13,7 +13,7 @@ use arrow::array::{
     UInt32Builder,
 };
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, UInt32Type};
 
 use crate::doc::{Columns, ContentKey, Doc, Value};
 use crate::error::{Error, Result};
@@ -45,7 +45,6 @@ pub struct Chain {
     added: Vec<Field>,
     strings: Vec<String>,
     numbers: Vec<String>,
-    token_slot: Option<usize>,
 }
 
 /// What happens to a document next.
@@ -177,7 +176,6 @@ impl Chain {
         if !emits.is_empty() && here(&input.id_column) && !strings.contains(&input.id_column) {
             strings.push(input.id_column.clone());
         }
-        let token_slot = added.iter().position(|field| field.name() == "token_count");
         Ok(Self {
             steps,
             emits,
@@ -191,7 +189,6 @@ impl Chain {
             added,
             strings,
             numbers,
-            token_slot,
             pipeline,
         })
     }
@@ -281,9 +278,6 @@ impl Chain {
                         any_rewritten |= matches!(text, Cow::Owned(_));
                         keep[row] = true;
                         kept_texts.push(text);
-                        if let Some(Value::U32(n)) = self.token_slot.and_then(|slot| columns.values[slot].get()) {
-                            tally.tokens_kept += u64::from(*n);
-                        }
                         kept_values.push(columns.values);
                     }
                 }
@@ -316,6 +310,7 @@ impl Chain {
         } else {
             RecordBatch::new_empty(self.kept.clone())
         };
+        tally.tokens_kept = tokens(&kept);
         let rejected = if self.writes {
             self.reject_batch(batch, &rejects)?
         } else {
@@ -586,6 +581,12 @@ fn wanted_columns(pipeline: &Pipeline, pass: &Pass) -> (Vec<String>, Vec<String>
         columns.dedup();
     }
     (strings, numbers)
+}
+
+/// The estimated tokens of a batch, where a stage of this pass or an earlier one has counted them.
+fn tokens(batch: &RecordBatch) -> u64 {
+    let counts = batch.column_by_name("token_count").and_then(|column| column.as_primitive_opt::<UInt32Type>());
+    counts.map_or(0, |counts| counts.iter().flatten().map(u64::from).sum())
 }
 
 /// The columns that say why a document was dropped.

@@ -75,6 +75,8 @@ pub struct Resources<'r> {
     pub budget: &'r Budget,
     /// How far the run is, and whether to stop.
     pub progress: &'r Progress,
+    /// The chunks that a task may have on their way.
+    pub in_flight: usize,
     /// The bytes a reader may hold.
     pub window: u64,
     /// The bytes of keys a task may hold before it spills them.
@@ -342,8 +344,7 @@ pub fn stream<T: Send>(
     work: &(dyn Fn(Work) -> Result<T> + Sync),
     consume: &mut dyn FnMut(T, u64) -> Result<()>,
 ) -> Result<Outcome> {
-    let depth = resources.pool.current_num_threads() * 2 + 2;
-    let (sender, receiver) = sync_channel::<Done<T>>(depth);
+    let (sender, receiver) = sync_channel::<Done<T>>(resources.in_flight);
     std::thread::scope(|threads| {
         let reader = Reader {
             reading,

@@ -58,6 +58,11 @@ impl Local {
         self.spill.stats().bytes()
     }
 
+    /// The chunks a task may have on their way: enough in all that no thread waits for work.
+    fn in_flight(&self, tasks_at_once: usize) -> usize {
+        (2 * self.pool.current_num_threads()).div_ceil(tasks_at_once) + 1
+    }
+
     fn tasks_at_once(&self) -> usize {
         ((self.memory / TASK_MEMORY) as usize).clamp(1, self.pool.current_num_threads())
     }
@@ -88,6 +93,7 @@ impl Engine for Local {
             pool: &self.pool,
             budget: &budget,
             progress,
+            in_flight: self.in_flight(at_once),
             window: self.memory / 16 / at_once as u64,
             key_memory: (self.memory / 4) as usize / at_once,
             spill: &self.spill,
@@ -222,6 +228,7 @@ impl<'r> Meeting<'r> {
             pool: &engine.pool,
             budget: &budget,
             progress: self.progress,
+            in_flight: engine.in_flight(1),
             window: engine.memory / 16,
             key_memory: 0,
             spill: &engine.spill,

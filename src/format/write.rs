@@ -64,6 +64,8 @@ impl ShardWriter {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(level))
                     .set_max_row_group_row_count(None)
+                    // Looks at the size of the page every so many rows, so that long texts do not make giant pages.
+                    .set_write_batch_size(64)
                     .set_created_by(concat!("trommel ", env!("CARGO_PKG_VERSION")).to_owned())
                     // Distinct texts gain nothing from a dictionary.
                     .set_column_dictionary_enabled(text_column.into(), false)
