@@ -19,7 +19,7 @@ use crate::doc::{Columns, ContentKey, Doc, Value};
 use crate::error::{Error, Result};
 use crate::exchange::record::{Ruling, RulingKind};
 use crate::pipeline::{InputSettings, Pass, Pipeline, StageSpec};
-use crate::stage::{CorpusStage, Edit, NeedKind, Reason, Stage, Verdict};
+use crate::stage::{CorpusStage, Edit, NeedKind, Reason, Stage};
 use crate::tally::{StageTally, Tally};
 
 /// The name under which rows that are no documents are rejected.
@@ -468,32 +468,18 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn step(&self, step: &Step, spec: &'t StageSpec, doc: &Doc<'_>) -> Progress<'t> {
-        let drop = |reason: Reason| {
-            let Reason { code, value, threshold } = reason;
-            Progress::Dropped(Fate::Dropped { by: &spec.name, reason: code, value, threshold, duplicate: None })
-        };
-        match &spec.stage {
-            Stage::Normalize(stage) => match stage.normalize(doc.text()) {
-                Cow::Owned(text) => Progress::Rewritten(text),
-                Cow::Borrowed(text) if text.len() != doc.text().len() => Progress::Rewritten(text.to_owned()),
-                Cow::Borrowed(_) => Progress::Through,
-            },
-            Stage::Filter(stage) => match stage.judge(doc) {
-                Verdict::Keep => Progress::Through,
-                Verdict::Drop(reason) => drop(reason),
-            },
-            Stage::Edit(stage) => match stage.edit(doc) {
-                Edit::Unchanged => Progress::Through,
-                Edit::Rewritten(text) => Progress::Rewritten(text),
-                Edit::Drop(reason) => drop(reason),
-            },
-            Stage::Annotate(stage) => {
-                let mut values = Vec::with_capacity(step.n_slots);
-                stage.annotate(doc, &mut values);
-                self.columns.set(step, values);
+        let mut values = Vec::with_capacity(step.n_slots);
+        match spec.stage.apply(doc, &mut values) {
+            Edit::Unchanged => {
+                if step.n_slots > 0 {
+                    self.columns.set(step, values);
+                }
                 Progress::Through
             }
-            Stage::Corpus(_) => Progress::Through,
+            Edit::Rewritten(text) => Progress::Rewritten(text),
+            Edit::Drop(Reason { code, value, threshold }) => {
+                Progress::Dropped(Fate::Dropped { by: &spec.name, reason: code, value, threshold, duplicate: None })
+            }
         }
     }
 

@@ -50,3 +50,25 @@ impl Error {
 
 /// The result of everything that touches the world.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is wrong in a table of settings, in the words of those who write them, and the setting it is wrong in.
+pub fn of_settings(error: &toml::de::Error) -> String {
+    const WORDS: [(&str, &[&str]); 4] = [
+        ("expected a whole number, 0 or above", &["expected usize", "expected u64", "expected u32"]),
+        ("expected a whole number", &["expected i32", "expected i64"]),
+        ("expected a number", &["expected f64", "expected f32"]),
+        ("expected a list", &["expected a sequence"]),
+    ];
+    let mut message = error.message().to_owned();
+    for (ours, theirs) in WORDS {
+        for their in theirs {
+            message = message.replace(their, ours);
+        }
+    }
+    // Only what is printed tells the place.
+    let printed = error.to_string();
+    match printed.trim_end().rsplit_once("\nin `").and_then(|(_, place)| place.strip_suffix('`')) {
+        Some(place) => format!("`{place}`: {message}"),
+        None => message,
+    }
+}

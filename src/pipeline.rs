@@ -3,20 +3,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doc::Columns;
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::stage::{Entry, Need, NeedKind, Stage};
 use crate::{annotate, corpus, filter, normalize};
+
+pub mod schema;
 
 /// The families of stages, in the order they are listed to users.
 pub const FAMILIES: [(&str, &[Entry]); 4] =
     [("normalize", normalize::ALL), ("filter", filter::ALL), ("annotate", annotate::ALL), ("corpus", corpus::ALL)];
 
-/// The table line of the stage called `name`.
-pub fn entry(name: &str) -> Option<&'static Entry> {
-    FAMILIES.iter().flat_map(|(_, all)| *all).find(|entry| entry.name == name)
+/// The table line of the stage called `name`. The message says which name was perhaps meant.
+pub fn entry(name: &str) -> Result<&'static Entry, String> {
+    entries().find(|entry| entry.name == name).ok_or_else(|| {
+        let close = entries().map(|entry| (edit_distance(name, entry.name), entry.name)).min();
+        match close {
+            Some((..=3, other)) => {
+                format!("there is no stage `{name}`; did you mean `{other}`? `trommel stages` lists all")
+            }
+            _ => format!("there is no stage `{name}`; `trommel stages` lists all"),
+        }
+    })
+}
+
+/// Every stage, in the order they are listed to users.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    FAMILIES.iter().flat_map(|(_, all)| *all)
 }
 
 /// A checked pipeline.
@@ -32,7 +48,7 @@ pub struct Pipeline {
 }
 
 /// What the input looks like.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InputSettings {
     /// The column that holds the text.
@@ -50,7 +66,7 @@ impl Default for InputSettings {
 }
 
 /// What the output looks like.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutputSettings {
     /// Parquet or JSON Lines.
@@ -70,7 +86,7 @@ impl Default for OutputSettings {
 }
 
 /// The format of output shards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputFormat {
     /// Parquet, zstd inside.
@@ -126,10 +142,43 @@ impl When {
         self.only.iter().all(has) && !self.never.iter().any(has)
     }
 
+    /// Why it does not match a document with these columns; `None` if it does.
+    pub fn mismatch(&self, columns: &dyn Columns) -> Option<String> {
+        let only = self.only.iter().find_map(|(column, values)| match columns.string(column) {
+            Some(value) if values.contains(value) => None,
+            Some(value) => Some(format!("{column} is {value:?}, not {}", alternatives(values, " or "))),
+            None => Some(format!("{column} is not known")),
+        });
+        let never = || {
+            self.never.iter().find_map(|(column, values)| {
+                let value = columns.string(column).filter(|value| values.contains(*value))?;
+                Some(format!("{column} is {value:?}"))
+            })
+        };
+        only.or_else(never)
+    }
+
     /// The columns it looks at.
     pub fn columns(&self) -> impl Iterator<Item = &String> {
         self.only.keys().chain(self.never.keys())
     }
+}
+
+impl std::fmt::Display for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut between = "";
+        for (word, conditions) in [("when", &self.only), ("unless", &self.never)] {
+            for (column, values) in conditions {
+                write!(f, "{between}{word} {column} = {}", alternatives(values, " | "))?;
+                between = ", ";
+            }
+        }
+        Ok(())
+    }
+}
+
+fn alternatives(values: &BTreeSet<String>, between: &str) -> String {
+    values.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(between)
 }
 
 /// One walk through the corpus, between two exchanges.
@@ -182,7 +231,11 @@ impl Pipeline {
     /// Checks a pipeline given as a table of `input`, `output` and a list `stage`.
     pub fn from_table(table: toml::Table, place: &str) -> Result<Self> {
         let fingerprint = serde_json::to_string(&table).expect("a table of plain values");
-        let file: File = table.try_into().map_err(|error| Error::refused(format!("{place}: {}", error.message())))?;
+        if table.get("stage").is_some_and(|stage| !stage.is_array()) {
+            return Err(Error::refused(format!("{place}: `stage` is a list; each stage begins with `[[stage]]`")));
+        }
+        let file: File =
+            table.try_into().map_err(|error| Error::refused(format!("{place}: {}", error::of_settings(&error))))?;
         let stages = file
             .stage
             .into_iter()
@@ -329,22 +382,13 @@ impl StageSpec {
         };
         let kind = string("use")?.ok_or_else(|| refuse(": `use = \"STAGE\"` is missing".into()))?;
         let name = string("name")?;
-        let entry = entry(&kind).ok_or_else(|| refuse(unknown_stage(&kind)))?;
+        let entry = entry(&kind).map_err(|message| refuse(format!(": {message}")))?;
         let only =
             conditions(table.remove("when")).map_err(|message| refuse(format!(" ({kind}): `when`: {message}")))?;
         let never =
             conditions(table.remove("unless")).map_err(|message| refuse(format!(" ({kind}): `unless`: {message}")))?;
         let stage = (entry.build)(table).map_err(|message| refuse(format!(" ({kind}): {message}")))?;
         Ok(Self { name: name.unwrap_or(kind), kind: entry.name, when: When { only, never }, stage })
-    }
-}
-
-fn unknown_stage(name: &str) -> String {
-    let all = FAMILIES.iter().flat_map(|(_, all)| *all).map(|entry| entry.name);
-    let close = all.min_by_key(|other| edit_distance(name, other)).filter(|other| edit_distance(name, other) <= 3);
-    match close {
-        Some(other) => format!(": there is no stage `{name}`; did you mean `{other}`? `trommel stages` lists all"),
-        None => format!(": there is no stage `{name}`; `trommel stages` lists all"),
     }
 }
 
@@ -413,6 +457,15 @@ mod tests {
             "[[stage]]\nuse = 'word_cuont'",
             "p.toml: stage 1: there is no stage `word_cuont`; did you mean `word_count`? `trommel stages` lists all",
         );
+        check_refused(
+            "[[stage]]\nuse = 'word_count'\nmin = -1",
+            "p.toml: stage 1 (word_count): `min`: invalid value: integer `-1`, expected a whole number, 0 or above",
+        );
+        check_refused(
+            "[output]\nformat = 'csv'",
+            "p.toml: `output.format`: unknown variant `csv`, expected one of `parquet`, `jsonl`, `jsonl-zst`",
+        );
+        check_refused("[stage]\nmin = 1", "p.toml: `stage` is a list; each stage begins with `[[stage]]`");
         check_refused("[[stage]]\nmin = 1", "p.toml: stage 1: `use = \"STAGE\"` is missing");
         check_refused("[[stage]\n", "p.toml: line 1: unclosed array table, expected `]]`");
     }
@@ -442,6 +495,9 @@ mod tests {
         let when = &pipeline.stages[0].when;
         assert!(when.matches(&Language("yue")));
         assert!(!when.matches(&Language("en")));
+        assert_eq!(when.mismatch(&Language("zh")), None);
+        assert_eq!(when.mismatch(&Language("en")).as_deref(), Some("language is \"en\", not \"yue\" or \"zh\""));
+        assert_eq!(when.to_string(), "when language = \"yue\" | \"zh\", unless source = \"x\"");
         assert_eq!(
             pipeline.needs().iter().map(|need| need.column.as_str()).collect::<Vec<_>>(),
             ["language", "source"]

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::doc::{ContentKey, Doc, DocId, Value};
-use crate::error::Result;
+use crate::error::{self, Result};
 
 /// Rewrites a text. Nothing to do: `Cow::Borrowed`, and no allocation. Normalizing twice is normalizing once.
 pub trait Normalizer: Send + Sync {
@@ -374,6 +374,28 @@ impl Stage {
         matches!(self, Self::Filter(_) | Self::Edit(_))
     }
 
+    /// What becomes of a document that is looked at alone. The values of the columns an annotator adds go into
+    /// `row`, in their order. A corpus stage leaves every document as it is: its rulings come later.
+    pub fn apply(&self, doc: &Doc<'_>, row: &mut Vec<Value>) -> Edit {
+        match self {
+            Self::Normalize(stage) => match stage.normalize(doc.text()) {
+                Cow::Owned(text) => Edit::Rewritten(text),
+                Cow::Borrowed(text) if text.len() != doc.text().len() => Edit::Rewritten(text.to_owned()),
+                Cow::Borrowed(_) => Edit::Unchanged,
+            },
+            Self::Filter(stage) => match stage.judge(doc) {
+                Verdict::Keep => Edit::Unchanged,
+                Verdict::Drop(reason) => Edit::Drop(reason),
+            },
+            Self::Edit(stage) => stage.edit(doc),
+            Self::Annotate(stage) => {
+                stage.annotate(doc, row);
+                Edit::Unchanged
+            }
+            Self::Corpus(_) => Edit::Unchanged,
+        }
+    }
+
     /// The columns it adds.
     pub fn columns(&self) -> Vec<Field> {
         match self {
@@ -449,7 +471,7 @@ impl Entry {
 }
 
 fn settings<S: Settings>(table: toml::Table) -> Result<S, String> {
-    table.try_into::<S>().map_err(|error| error.message().to_owned())
+    table.try_into::<S>().map_err(|error| error::of_settings(&error))
 }
 
 /// The type of a column of content keys.

@@ -14,16 +14,19 @@ use crate::corpus::keep::Keep;
 /// characters, in a row) is at least the threshold. Sketches propose pairs, the true similarity decides: every
 /// dropped document is at least that similar to the kept one named beside it in `rejected/`.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "trommel dedup [OPTIONS] <INPUT>... <OUTPUT>",
+    after_help = "Examples:
   trommel dedup --threshold 0.8 shards/ out
   trommel dedup --threshold 0.7 --keep longest 's3://corpus/*.parquet' out
   trommel dedup --threshold 1 shards/ out           # texts with the same shingles
   trommel dedup --exact shards/ out                 # the same text only
 
-Exit codes are those of `trommel run`.")]
+Exit codes are those of `trommel run`."
+)]
 pub struct Dedup {
-    /// Input: files, folders, globs or URLs; then the output folder.
-    #[arg(required = true, num_args = 2.., value_names = ["INPUT", "OUTPUT"])]
+    /// Input: files, folders, globs or URLs (s3://, gs://, az://, https://). The last one is the output folder.
+    #[arg(required = true, num_args = 2.., value_name = "PATH")]
     paths: Vec<String>,
     /// The similarity from which on two documents count as one, above 0 and at most 1.
     #[arg(long, short, default_value_t = 0.8)]

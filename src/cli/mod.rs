@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use crate::report::table::count;
+
 pub mod check;
 pub mod dedup;
 pub mod progress;
@@ -26,7 +28,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How messages are written to stderr.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", display_order = 900)]
     log: LogFormat,
 }
 
@@ -86,6 +88,56 @@ pub fn out(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// So many of them.
+fn several(n: u64, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// A text in lines of at most 100 characters, each behind `indent`. Blank lines stay; lines that begin with a
+/// dash begin an item, other line ends count as spaces.
+fn wrapped(text: &str, indent: &str) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    let mut hanging = "";
+    for line in text.lines() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with("- ") {
+            if width > 0 {
+                out.push('\n');
+            }
+            if line.is_empty() && !out.is_empty() {
+                out.push('\n');
+            }
+            width = 0;
+            hanging = "";
+        }
+        for word in line.split_whitespace() {
+            let n_chars = word.chars().count();
+            if width > 0 && width + 1 + n_chars > 100 {
+                out.push('\n');
+                width = 0;
+            }
+            if width == 0 {
+                out.push_str(indent);
+                out.push_str(hanging);
+                width = indent.len() + hanging.len();
+            } else {
+                out.push(' ');
+                width += 1;
+            }
+            out.push_str(word);
+            width += n_chars;
+            if word == "-" {
+                hanging = "  ";
+            }
+        }
+    }
+    if width > 0 {
+        out.push('\n');
+    }
+    out
+}
+
 /// Whether whoever read our output has gone away, as `head` does.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
@@ -103,6 +155,17 @@ fn begin_log(format: LogFormat) {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn texts_are_wrapped_by_paragraph() {
+        let long = "word ".repeat(25);
+        let text = format!("one\ntwo\n\n- {long}\n- b");
+        let wrapped = super::wrapped(&text, "  ");
+        assert!(wrapped.starts_with("  one two\n\n  - word word"), "{wrapped}");
+        assert!(wrapped.ends_with("\n    word word word word word word\n  - b\n"), "{wrapped}");
+        assert!(wrapped.lines().all(|line| line.len() <= 100), "{wrapped}");
+        assert_eq!(super::wrapped("", ""), "");
+    }
 
     #[test]
     fn the_command_line_is_sound() {

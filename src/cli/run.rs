@@ -48,15 +48,9 @@ pub struct Common {
     /// Read only the first N rows.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// The column that holds the text.
-    #[arg(long, value_name = "COLUMN")]
-    pub text_column: Option<String>,
-    /// The column that names a document.
-    #[arg(long, value_name = "COLUMN")]
-    pub id_column: Option<String>,
-    /// Let stages replace input columns of the same name.
-    #[arg(long)]
-    pub replace_columns: bool,
+    /// What the columns of the input are called.
+    #[command(flatten)]
+    pub columns: InputColumns,
     /// The format of the output.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<OutputFormat>,
@@ -81,13 +75,34 @@ pub struct Common {
     pub keep_work: bool,
 }
 
+/// What the columns of the input are called.
+#[derive(Args)]
+pub struct InputColumns {
+    /// The column that holds the text.
+    #[arg(long, value_name = "COLUMN")]
+    pub text_column: Option<String>,
+    /// The column that names a document.
+    #[arg(long, value_name = "COLUMN")]
+    pub id_column: Option<String>,
+    /// Let stages replace input columns of the same name.
+    #[arg(long)]
+    pub replace_columns: bool,
+}
+
+/// A pipeline file's settings, not checked yet, with the input files that it names apart.
+pub fn read_table(path: &Path) -> anyhow::Result<(toml::Table, Vec<String>)> {
+    let place = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| place.clone())?;
+    let mut table = Pipeline::table(&text, &place)?;
+    let files = Pipeline::take_files(&mut table, &place)?;
+    Ok((table, files))
+}
+
 impl Run {
     /// Runs the command.
     pub fn run(&self, log: LogFormat) -> anyhow::Result<ExitCode> {
         let place = self.pipeline.display().to_string();
-        let text = std::fs::read_to_string(&self.pipeline).with_context(|| place.clone())?;
-        let mut table = Pipeline::table(&text, &place)?;
-        let mut inputs = Pipeline::take_files(&mut table, &place)?;
+        let (table, mut inputs) = read_table(&self.pipeline)?;
         if !self.input.is_empty() {
             inputs.clone_from(&self.input);
         }
@@ -136,18 +151,9 @@ impl Common {
 
     /// Puts what the command line says over what the pipeline file says.
     fn over(&self, table: &mut toml::Table) {
-        let mut set = |section: &str, key: &str, value: Option<toml::Value>| {
-            let section = table.entry(section).or_insert_with(|| toml::Table::new().into());
-            // A section that is no table is refused when the pipeline is checked.
-            if let (Some(section), Some(value)) = (section.as_table_mut(), value) {
-                section.insert(key.to_owned(), value);
-            }
-        };
-        set("input", "text_column", self.text_column.clone().map(Into::into));
-        set("input", "id_column", self.id_column.clone().map(Into::into));
-        set("input", "replace_columns", self.replace_columns.then(|| true.into()));
-        set("output", "compression_level", self.compression_level.map(|level| i64::from(level).into()));
-        set("output", "format", self.format.map(|format| format.extension().replace('.', "-").into()));
+        self.columns.over(table);
+        set(table, "output", "compression_level", self.compression_level.map(|level| i64::from(level).into()));
+        set(table, "output", "format", self.format.map(|format| format.extension().replace('.', "-").into()));
     }
 
     /// A folder of this run's own for temporary files.
@@ -163,8 +169,27 @@ impl Common {
     }
 }
 
+impl InputColumns {
+    /// Puts what the command line says over what the pipeline file says.
+    pub fn over(&self, table: &mut toml::Table) {
+        set(table, "input", "text_column", self.text_column.clone().map(Into::into));
+        set(table, "input", "id_column", self.id_column.clone().map(Into::into));
+        set(table, "input", "replace_columns", self.replace_columns.then(|| true.into()));
+    }
+}
+
+/// Sets what is given in a section of a pipeline's table.
+fn set(table: &mut toml::Table, section: &str, key: &str, value: Option<toml::Value>) {
+    let Some(value) = value else { return };
+    let section = table.entry(section).or_insert_with(|| toml::Table::new().into());
+    // A section that is no table is refused when the pipeline is checked.
+    if let Some(section) = section.as_table_mut() {
+        section.insert(key.to_owned(), value);
+    }
+}
+
 /// A number of bytes as people write it: `512MB`, `2GiB`, `1e9`.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim();
     let unit = text[digits.len()..].trim().to_ascii_lowercase();

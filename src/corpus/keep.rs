@@ -187,24 +187,34 @@ impl JsonSchema for Keep {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let one = |key: &str| {
+        let one = |key: &str, description: &str| {
             json_schema!({
                 "type": "object",
-                "properties": { key: { "type": "string" } },
+                "properties": { key: { "description": description, "type": "string" } },
                 "required": [key],
                 "additionalProperties": false,
             })
         };
         json_schema!({
             "oneOf": [
-                { "enum": ["first", "longest"] },
-                one("highest"),
-                one("lowest"),
+                { "const": "first", "description": "The first in input order." },
+                { "const": "longest", "description": "The one of the most characters." },
+                one("highest", "The column in which the one with the highest number stays."),
+                one("lowest", "The column in which the one with the lowest number stays."),
                 {
                     "type": "object",
                     "properties": {
-                        "sources": { "type": "array", "items": { "type": "string" }, "minItems": 1 },
-                        "column": { "type": "string", "default": "source" },
+                        "sources": {
+                            "description": "The sources, the most preferred first.",
+                            "type": "array",
+                            "items": { "type": "string" },
+                            "minItems": 1,
+                        },
+                        "column": {
+                            "description": "The column that names a document's source.",
+                            "type": "string",
+                            "default": "source",
+                        },
                     },
                     "required": ["sources"],
                     "additionalProperties": false,

@@ -45,8 +45,7 @@ impl Default for Reuse {
 
 impl Settings for Reuse {
     const NAME: &'static str = "reuse";
-    const ABOUT: &'static str =
-        "adds reuse_count and sampling_weight: uses in training so far, and what one more is worth";
+    const ABOUT: &'static str = "adds reuse_count and sampling_weight: uses so far, and what one more is worth";
     type Stage = ReuseStage;
 
     fn build(self) -> Result<ReuseStage, String> {

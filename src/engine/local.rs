@@ -50,7 +50,6 @@ impl Local {
             .map_err(|error| Error::io("threads", error))?;
         // What a killed run left behind.
         remove_folder(work_dir)?;
-        fs::create_dir_all(work_dir).map_err(|error| Error::io(work_dir.display(), error))?;
         Ok(Self { pool, memory, work_dir: work_dir.to_owned(), spill: SpillDir::new(work_dir) })
     }
 
@@ -85,6 +84,8 @@ fn remove_folder(path: &Path) -> Result<()> {
 
 impl Engine for Local {
     fn map(&self, job: &PassJob<'_>, tasks: &[(u32, Source)], progress: &Progress) -> Result<Vec<TaskReport>> {
+        // Not before a run has begun: one that is refused leaves nothing behind.
+        fs::create_dir_all(&self.work_dir).map_err(|error| Error::io(self.work_dir.display(), error))?;
         let at_once = self.tasks_at_once().min(tasks.len()).max(1);
         // Half for batches on their way, the rest for readers, writers and keys.
         let budget = Budget::new(self.memory / 2);

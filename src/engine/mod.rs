@@ -75,7 +75,7 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
     let start = Instant::now();
     let run_dir = RunDir::new(Folder::parse(&run.output)?);
     progress.begin("looking at the input", 0);
-    let input = Input::inspect(run)?;
+    let input = Input::inspect(&run.pipeline, &run.inputs, Some(run_dir.folder()))?;
     let passes = run.pipeline.passes();
     // What the stages add and need is checked against the input before anything is written.
     let chains = chains(&run.pipeline, &passes, &input.schema)?;
@@ -155,6 +155,30 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
         }
     }
     Ok(report)
+}
+
+/// What can be known of a run before it reads documents.
+pub struct Overview {
+    /// The input files.
+    pub shards: Vec<Shard>,
+    /// The tasks that they make.
+    pub n_tasks: usize,
+    /// The columns of the input.
+    pub input: SchemaRef,
+    /// The columns of the documents that will stay.
+    pub kept: SchemaRef,
+}
+
+/// Looks at the input of a pipeline as a run would before it begins, and refuses what it would refuse. Reads
+/// no documents and writes nothing.
+pub fn look(pipeline: &Arc<Pipeline>, inputs: &[String], task_size: u64) -> Result<Overview> {
+    let input = Input::inspect(pipeline, inputs, None)?;
+    let passes = pipeline.passes();
+    let chains = chains(pipeline, &passes, &input.schema)?;
+    let last = chains.last().expect("a pipeline has a pass, and the last one writes");
+    let kept = last.kept_schema().clone();
+    let n_tasks = plan::tasks(&input.shards, task_size).len();
+    Ok(Overview { shards: input.shards, n_tasks, input: input.schema, kept })
 }
 
 /// Runs the tasks of a pass that have no report yet.
@@ -296,12 +320,14 @@ struct Input {
 }
 
 impl Input {
-    fn inspect(run: &Run) -> Result<Self> {
-        let settings = &run.pipeline.input;
-        let mut files = input::find(&run.inputs)?;
-        // A run that is continued with its output below its input does not read what it wrote itself.
-        let own = format!("{}/", Folder::parse(&run.output)?.name());
-        files.retain(|file| !file.name.starts_with(&own));
+    fn inspect(pipeline: &Pipeline, inputs: &[String], output: Option<&Folder>) -> Result<Self> {
+        let settings = &pipeline.input;
+        let mut files = input::find(inputs)?;
+        if let Some(output) = output {
+            // A run that is continued with its output below its input does not read what it wrote itself.
+            let own = format!("{}/", output.name());
+            files.retain(|file| !file.name.starts_with(&own));
+        }
         let text_column: Arc<str> = settings.text_column.as_str().into();
         let looks = files.iter().cloned().map(|file| {
             let text_column = text_column.clone();
@@ -312,7 +338,7 @@ impl Input {
             .into_iter()
             .collect::<Result<_, _>>()
             .map_err(|error| Error::io("looking at the input", error))?;
-        let schema = Arc::new(input_schema(&run.pipeline, &files, &inspected)?);
+        let schema = Arc::new(input_schema(pipeline, &files, &inspected)?);
         let shards = files.iter().zip(inspected).map(|(file, inspected)| Shard {
             name: file.name.clone(),
             size: file.size,

@@ -76,6 +76,9 @@ fn find_one(spec: &str) -> Result<Vec<InputFile>> {
     }
     let (root, pattern) = split_glob(spec);
     let folder = Folder::parse(root)?;
+    if folder.local_path().is_some_and(|path| !path.exists()) {
+        return Err(Error::refused(format!("{root}: there is no such file or folder")));
+    }
     let matcher = pattern
         .map(|pattern| GlobBuilder::new(pattern).literal_separator(true).build().map(|glob| glob.compile_matcher()))
         .transpose()
