@@ -96,6 +96,8 @@ pub enum Part {
 /// Cuts shards into tasks of at most about `task_size` bytes, all of about one size: small files are merged,
 /// large ones are cut where their layout allows. Bytes are those of decompressed row groups, or of the file
 /// for JSON Lines.
+///
+/// Shards without any row group make one task without documents, so that the output has their columns.
 pub fn tasks(shards: &[Shard], task_size: u64) -> Vec<Task> {
     let total: u64 = shards.iter().map(Shard::bytes).sum();
     let n_tasks = total.div_ceil(task_size.max(1)).max(1);
@@ -114,6 +116,9 @@ pub fn tasks(shards: &[Shard], task_size: u64) -> Vec<Task> {
             }
         }
     }
+    if plan.tasks.is_empty() && plan.pieces.is_empty() && !shards.is_empty() {
+        plan.add(Piece { shard: 0, part: Part::RowGroups { first: 0, end: 0 } }, 0);
+    }
     plan.close();
     plan.tasks
 }
@@ -127,10 +132,12 @@ pub fn limit<E>(
     let mut left = limit;
     let mut kept = Vec::new();
     for mut task in tasks {
-        if left == 0 {
+        // A limit of no rows leaves one task, and so an output with the columns.
+        if left == 0 && !kept.is_empty() {
             break;
         }
-        let before = left;
+        // Not what is expected of this task: a file that cannot be read must be met, to be reported.
+        task.limit = Some(left);
         let mut n_pieces = 0;
         for piece in &task.pieces {
             if left == 0 {
@@ -140,7 +147,6 @@ pub fn limit<E>(
             n_pieces += 1;
         }
         task.pieces.truncate(n_pieces);
-        task.limit = Some(before - left);
         kept.push(task);
     }
     Ok(kept)
@@ -182,7 +188,9 @@ impl Planner {
         let step = size.div_ceil(n_cuts).max(1);
         for i in 0..n_cuts {
             let (start, end) = (i * step, ((i + 1) * step).min(size));
-            let part = if n_cuts == 1 { Part::All } else { Part::Bytes { start, end } };
+            // A file that is mended, and is longer then, is read to its end.
+            let to = if i + 1 == n_cuts { u64::MAX } else { end };
+            let part = if n_cuts == 1 { Part::All } else { Part::Bytes { start, end: to } };
             self.add(Piece { shard, part }, end - start);
         }
     }
@@ -219,6 +227,7 @@ mod tests {
         match piece.part {
             Part::All => format!("{}", piece.shard),
             Part::RowGroups { first, end } => format!("{}[{first}..{end}]", piece.shard),
+            Part::Bytes { start, end: u64::MAX } => format!("{}({start}..)", piece.shard),
             Part::Bytes { start, end } => format!("{}({start}..{end})", piece.shard),
         }
     }
@@ -235,7 +244,7 @@ mod tests {
 
     #[test]
     fn lines_are_cut_anywhere_and_streams_nowhere() {
-        check(&[shard(Layout::Lines, 250), shard(Layout::Stream, 900)], "0(0..84) | 0(84..168) | 0(168..250) | 1");
+        check(&[shard(Layout::Lines, 250), shard(Layout::Stream, 900)], "0(0..84) | 0(84..168) | 0(168..) | 1");
         check(&[shard(Layout::Lines, 0), shard(Layout::Lines, 7)], "0 1");
     }
 
@@ -246,9 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn no_rows_are_no_tasks_but_empty_row_groups_are_read() {
+    fn no_rows_are_one_task_and_empty_row_groups_are_read() {
         check(&[], "");
-        check(&[parquet(&[])], "");
+        check(&[parquet(&[])], "0[0..0]");
+        check(&[parquet(&[]), parquet(&[10])], "1[0..1]");
         check(&[parquet(&[0])], "0[0..1]");
     }
 
@@ -256,6 +266,8 @@ mod tests {
     fn a_limit_cuts_the_plan() {
         let plan = tasks(&[parquet(&[60, 60, 60])], 60);
         let cut = limit(plan, 40, |_, _| Ok::<_, ()>(30)).expect("no errors");
-        assert_eq!(cut.iter().map(|task| task.limit).collect::<Vec<_>>(), [Some(30), Some(10)]);
+        assert_eq!(cut.iter().map(|task| task.limit).collect::<Vec<_>>(), [Some(40), Some(10)]);
+        let none = limit(tasks(&[parquet(&[60])], 60), 0, |_, _| Ok::<_, ()>(30)).expect("no errors");
+        assert_eq!(none, [Task { pieces: vec![], limit: Some(0) }]);
     }
 }

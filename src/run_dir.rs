@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::plan::{Layout, Shard, Task};
-use crate::store::Folder;
+use crate::store::{Folder, PARTIAL};
 
 /// What makes a run this run. A run is only continued by the same program on the same pipeline and input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,18 @@ pub struct Identity {
     pub shards: Vec<Shard>,
     /// What is read together.
     pub tasks: Vec<Task>,
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// In a folder of its own.
+    New,
+    /// Where it was left.
+    Continued {
+        /// Shards that could not be read to the end, and have changed since.
+        mended: Vec<usize>,
+    },
 }
 
 /// A run directory.
@@ -69,6 +81,11 @@ impl RunDir {
         format!("rejected/{pass}-{task:05}")
     }
 
+    /// The path of the links from the documents that a task drops to those that stand for them.
+    pub fn links_stem(pass: usize, task: u32) -> String {
+        format!("_trommel/links/{pass}-{task:05}")
+    }
+
     /// The path of what a pass leaves for a task: `keys`, `names` or `rulings`.
     pub fn part(pass: usize, what: &str, task: u32) -> String {
         format!("_trommel/{pass}/{what}/{task:05}")
@@ -84,23 +101,25 @@ impl RunDir {
         format!("_trommel/{pass}/exchange.json")
     }
 
-    /// Begins a run here, or says that one is being continued: `Some` with its state as it was left. A folder
-    /// with other files, or with another run, is refused.
+    /// Begins a run here, or continues one, whose tasks `identity` then gets. A folder with other files, or
+    /// with another run, is refused.
     pub fn begin(
         &self,
         identity: &mut Identity,
         failed_before: impl FnOnce(&Identity) -> Result<Vec<String>>,
-    ) -> Result<bool> {
+    ) -> Result<Begun> {
         let Some(known) = self.read_json::<Identity>("_trommel/run.json")? else {
-            if let Some(found) = self.folder.list()?.first() {
+            // A run that was killed while it began leaves what it was writing.
+            if let Some(found) = self.folder.list()?.iter().find(|found| !is_half_begun(&found.path)) {
                 return Err(Error::refused(format!(
                     "{}: the output folder is not empty (it has {}); name a new one",
                     self.folder.name(),
                     found.path
                 )));
             }
-            self.write_json("_trommel/run.json", identity)?;
-            return Ok(false);
+            self.folder.sweep("_trommel")?;
+            self.write_identity(identity)?;
+            return Ok(Begun::New);
         };
         self.folder.sweep("")?;
         let refuse = |what: String| {
@@ -130,18 +149,27 @@ impl RunDir {
             });
         }
         let failed = failed_before(&known)?;
-        for (old, new) in known.shards.iter().zip(&identity.shards) {
+        let mut changed_shards = Vec::new();
+        for (i, (old, new)) in known.shards.iter().zip(&identity.shards).enumerate() {
             let changed = old.size != new.size || old.etag != new.etag;
             let mended = failed.contains(&old.name) && fits(&old.layout, &new.layout);
             if changed && !mended {
                 return refuse(format!("{} has changed since ({} bytes then, {} now)", old.name, old.size, new.size));
+            }
+            if changed {
+                changed_shards.push(i);
             }
         }
         if known.schema != identity.schema {
             return refuse(difference("its input columns", &known.schema, &identity.schema));
         }
         identity.tasks = known.tasks;
-        Ok(true)
+        Ok(Begun::Continued { mended: changed_shards })
+    }
+
+    /// Writes down what makes this run this run.
+    pub fn write_identity(&self, identity: &Identity) -> Result<()> {
+        self.write_json("_trommel/run.json", identity)
     }
 
     /// Reads a JSON file; `None` if there is none.
@@ -158,6 +186,11 @@ impl RunDir {
         bytes.push(b'\n');
         self.folder.write(path, Bytes::from(bytes))
     }
+}
+
+/// Whether a file is what a run leaves that was killed before it had written down what it is.
+fn is_half_begun(path: &str) -> bool {
+    path.starts_with("_trommel/.run.json.") && path.ends_with(PARTIAL)
 }
 
 /// Whether a file that was broken can be read by the tasks that were planned for it.
@@ -191,22 +224,23 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_second(mut second: Identity, failed: &[&str], expected: Result<bool, &str>) {
+    fn check_second(mut second: Identity, failed: &[&str], expected: Result<&[usize], &str>) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let run = RunDir::new(Folder::local(dir.path()).expect("a folder"));
         let mut first = identity("p", &[("a", 1), ("b", 2)]);
-        assert!(!run.begin(&mut first, |_| Ok(vec![])).expect("begun"));
+        assert_eq!(run.begin(&mut first, |_| Ok(vec![])).expect("begun"), Begun::New);
         let failed = failed.iter().map(ToString::to_string).collect();
         let got = run.begin(&mut second, |_| Ok(failed)).map_err(|error| error.to_string());
         let name = dir.path().display().to_string();
         let expected = expected
+            .map(|mended| Begun::Continued { mended: mended.to_vec() })
             .map_err(|message| format!("{name}: another run is kept here: {message}; name a new output folder"));
         assert_eq!(got, expected);
     }
 
     #[test]
     fn the_same_run_is_continued() {
-        check_second(identity("p", &[("a", 1), ("b", 2)]), &[], Ok(true));
+        check_second(identity("p", &[("a", 1), ("b", 2)]), &[], Ok(&[]));
     }
 
     #[test]
@@ -218,7 +252,18 @@ mod tests {
 
     #[test]
     fn a_file_that_had_failed_may_change() {
-        check_second(identity("p", &[("a", 1), ("b", 3)]), &["b"], Ok(true));
+        check_second(identity("p", &[("a", 1), ("b", 3)]), &["b"], Ok(&[1]));
+    }
+
+    #[test]
+    fn a_run_killed_while_it_began_begins_again() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(dir.path().join("_trommel")).expect("made");
+        std::fs::write(dir.path().join("_trommel/.run.json.7-0.partial"), b"{").expect("written");
+        let run = RunDir::new(Folder::local(dir.path()).expect("a folder"));
+        assert_eq!(run.begin(&mut identity("p", &[]), |_| Ok(vec![])).expect("begun"), Begun::New);
+        let files: Vec<_> = run.folder().list().expect("listed").into_iter().map(|found| found.path).collect();
+        assert_eq!(files, ["_trommel/run.json"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use url::Url;
 use crate::error::{Error, Result};
 
 /// The endings of files that are being written. They are passed over by readers and swept by the next run.
-const PARTIAL: &str = ".partial";
+pub const PARTIAL: &str = ".partial";
 
 /// The runtime that all reading ahead and uploading happens on. It never runs stages.
 pub fn runtime() -> &'static Runtime {
@@ -74,6 +74,31 @@ impl ReadAt for LocalFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.file.read_exact_at(buffer, offset).map_err(|error| Error::io(&self.path, error))
+    }
+}
+
+/// A file on a local disk that is opened for each read. For files of which there may be more than a program
+/// may have open.
+pub struct ClosedFile {
+    size: u64,
+    path: PathBuf,
+}
+
+impl ClosedFile {
+    /// The file at `path`.
+    pub fn new(path: &Path) -> Result<Self> {
+        let size = fs::metadata(path).map_err(|error| Error::io(path.display(), error))?.len();
+        Ok(Self { size, path: path.to_owned() })
+    }
+}
+
+impl ReadAt for ClosedFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        LocalFile::open(&self.path)?.read_at(offset, buffer)
     }
 }
 
@@ -207,6 +232,11 @@ impl Folder {
         self.local.as_deref()
     }
 
+    /// Where a file below it is, however the folder is named.
+    pub fn location_of(&self, path: &str) -> String {
+        self.local_of(path).map_or_else(|| self.name_of(path), |local| local.display().to_string())
+    }
+
     /// The name of a file below it, for people.
     pub fn name_of(&self, path: &str) -> String {
         if path.is_empty() { self.name.clone() } else { format!("{}/{path}", self.name) }
@@ -278,6 +308,14 @@ impl Folder {
             size: found.size,
             name: self.name_of(path),
         }))
+    }
+
+    /// As [`Folder::open`], but no local file stays open between reads.
+    pub fn open_closed(&self, path: &str) -> Result<Arc<dyn ReadAt>> {
+        match self.local_of(path) {
+            Some(local) => Ok(Arc::new(ClosedFile::new(&local)?)),
+            None => self.open(path),
+        }
     }
 
     /// The whole of a small file, or `None` if there is none.

@@ -190,7 +190,7 @@ impl<'r> Leaves<'r> {
         if !output.links.is_empty() {
             let (schema, batch) = links_batch(&output.links)?;
             let settings = format::write::rejects(&job.output);
-            let stem = format!("_trommel/links/{}-{task:05}", job.pass);
+            let stem = RunDir::links_stem(job.pass, task);
             writer(&mut self.links, job, &stem, &schema, &settings)?.write(&batch)?;
         }
         if job.chain.n_sections() > 0 {
@@ -440,14 +440,16 @@ impl<'r> Reader<'r> {
     ) -> Result<bool> {
         let resources = self.resources;
         let begin = self.next_row;
-        let mut reader = match format::open(file, piece, self.reading.columns, resources.window) {
+        let columns = self.reading.columns;
+        let opened = calmly(&file.name, || format::open(file, piece, columns, resources.window));
+        let mut reader = match opened {
             Ok(reader) => reader,
             Err(error) => return self.fail(file, error, None).map(|()| true),
         };
         loop {
             resources.progress.check()?;
             let start = Instant::now();
-            let chunk = resources.pool.install(|| reader.next_chunk());
+            let chunk = calmly(&file.name, || resources.pool.install(|| reader.next_chunk()));
             self.read_nanos += start.elapsed().as_nanos() as u64;
             let mut chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
@@ -490,6 +492,11 @@ impl<'r> Reader<'r> {
         self.failed.push(Failure { file: file.name.clone(), message, rows });
         Ok(())
     }
+}
+
+/// Does what reads the bytes of a file. A library that panics on them does not take the run with it.
+fn calmly<T>(file: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| Err(Error::shard(file, message_of(&*panic))))
 }
 
 /// What a panic said.

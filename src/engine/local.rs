@@ -26,17 +26,21 @@ use crate::format::Columns;
 use crate::report::ExchangeReport;
 use crate::run_dir::RunDir;
 use crate::stage::{DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table};
-use crate::store::LocalFile;
+use crate::store::{ClosedFile, LocalFile, ReadAt};
 use crate::task::{self, PassJob, Reading, Resources, Source, TaskReport, Work};
 
 /// The bytes below which a task in flight cannot work well: tasks run at once only where there is this much for each.
 const TASK_MEMORY: u64 = 96 << 20;
+
+/// With more tasks than this, their files are not held open: many systems allow a program 1,024.
+const MAX_OPEN: usize = 200;
 
 /// The embedded engine.
 pub struct Local {
     pool: ThreadPool,
     memory: u64,
     work_dir: PathBuf,
+    begun: AtomicBool,
     spill: SpillDir,
 }
 
@@ -48,9 +52,8 @@ impl Local {
             .thread_name(|i| format!("trommel-{i}"))
             .build()
             .map_err(|error| Error::io("threads", error))?;
-        // What a killed run left behind.
-        remove_folder(work_dir)?;
-        Ok(Self { pool, memory, work_dir: work_dir.to_owned(), spill: SpillDir::new(work_dir) })
+        let (work_dir, spill) = (work_dir.to_owned(), SpillDir::new(work_dir));
+        Ok(Self { pool, memory, work_dir, begun: AtomicBool::new(false), spill })
     }
 
     /// The bytes spilled so far.
@@ -70,8 +73,10 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        // What stays is swept by the next run.
-        let _ = remove_folder(&self.work_dir);
+        if self.begun.load(Ordering::Relaxed) {
+            // What stays is swept by the next run.
+            let _ = remove_folder(&self.work_dir);
+        }
     }
 }
 
@@ -83,9 +88,14 @@ fn remove_folder(path: &Path) -> Result<()> {
 }
 
 impl Engine for Local {
+    fn begin(&self) -> Result<()> {
+        self.begun.store(true, Ordering::Relaxed);
+        // What a killed run left behind.
+        remove_folder(&self.work_dir)?;
+        fs::create_dir_all(&self.work_dir).map_err(|error| Error::io(self.work_dir.display(), error))
+    }
+
     fn map(&self, job: &PassJob<'_>, tasks: &[(u32, Source)], progress: &Progress) -> Result<Vec<TaskReport>> {
-        // Not before a run has begun: one that is refused leaves nothing behind.
-        fs::create_dir_all(&self.work_dir).map_err(|error| Error::io(self.work_dir.display(), error))?;
         let at_once = self.tasks_at_once().min(tasks.len()).max(1);
         // Half for batches on their way, the rest for readers, writers and keys.
         let budget = Budget::new(self.memory / 2);
@@ -170,7 +180,8 @@ impl<'r> Meeting<'r> {
         let folder = cut.run_dir.folder();
         let open = |task: u32| {
             let path = RunDir::part(cut.pass.index, "keys", task);
-            KeyFile::open(folder.open(&path)?, &folder.name_of(&path))
+            let file = if cut.rows.len() > MAX_OPEN { folder.open_closed(&path)? } else { folder.open(&path)? };
+            KeyFile::open(file, &folder.name_of(&path))
         };
         let key_files = (0..cut.rows.len() as u32).map(open).collect::<Result<_>>()?;
         let share = (engine.memory / 16) as usize;
@@ -234,6 +245,7 @@ impl<'r> Meeting<'r> {
             spill: &engine.spill,
         };
         let columns = Columns { text: text_column.clone(), others: Some(Vec::new()) };
+        let n_tasks = self.cut.rows.len();
         let mut files = BTreeMap::new();
         for (task, source) in (0u32..).zip(self.cut.sources) {
             if candidates.count_in_task(task) == 0 {
@@ -264,7 +276,9 @@ impl<'r> Meeting<'r> {
             })?;
             writer.finish()?;
             self.report.set_bytes += fs::metadata(&path).map_err(failed)?.len();
-            files.insert(task, Arc::new(SetFile::open(Arc::new(LocalFile::open(&path)?), &name)?));
+            let file: Arc<dyn ReadAt> =
+                if n_tasks > MAX_OPEN { Arc::new(ClosedFile::new(&path)?) } else { Arc::new(LocalFile::open(&path)?) };
+            files.insert(task, Arc::new(SetFile::open(file, &name)?));
         }
         Ok(files)
     }

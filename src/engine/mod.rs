@@ -3,6 +3,7 @@
 //! Every engine leaves the same data files, byte for byte: tasks are planned from the input and the pipeline
 //! alone, and what a task leaves depends on nothing else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use crate::format::{self, Columns, Format, Inspected, jsonl};
 use crate::pipeline::{OutputFormat, Pass, Pipeline};
 use crate::plan::{self, Layout, Part, Piece, Shard, Task};
 use crate::report::{ExchangeReport, PassReport, Report};
-use crate::run_dir::{Identity, RunDir};
+use crate::run_dir::{Begun, Identity, RunDir};
 use crate::schema;
 use crate::stage::{NeedKind, Stage};
 use crate::store::{Folder, runtime};
@@ -27,6 +28,9 @@ pub mod local;
 
 /// Where tasks run and how keys meet.
 pub trait Engine {
+    /// Called once, when nothing can be refused any more and before all else.
+    fn begin(&self) -> Result<()>;
+
     /// Takes tasks through a pass, anywhere, in any order. Reports come back in the order of `tasks`.
     fn map(&self, job: &PassJob<'_>, tasks: &[(u32, Source)], progress: &Progress) -> Result<Vec<TaskReport>>;
 
@@ -79,80 +83,39 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
     let passes = run.pipeline.passes();
     // What the stages add and need is checked against the input before anything is written.
     let chains = chains(&run.pipeline, &passes, &input.schema)?;
-    let (mut identity, continued) = begin(run, &input, &run_dir)?;
-    if continued {
+    let (identity, begun) = begin(run, &input, &run_dir)?;
+    if let Begun::Continued { mended } = &begun {
         if let Some(report) = run_dir.read_json::<Report>("report.json")?
             && report.failed.is_empty()
         {
+            // Nothing, unless the run was killed while it removed them.
+            remove_work(run, &run_dir, &passes)?;
             return Ok(Report { already_done: true, ..report });
         }
-        forget_failures(&run_dir, &passes, identity.tasks.len())?;
+        forget(&run_dir, &passes, &identity, mended)?;
     }
-    identity.shards.clone_from(&input.shards);
-
-    let mut reports: Vec<PassReport> = Vec::new();
-    let mut exchanges = Vec::new();
-    let mut sources = input.sources(&identity.tasks);
-    let mut source_schema = input.schema.clone();
-    for (pass, chain) in passes.iter().zip(&chains) {
-        let last = pass.index + 1 == passes.len();
-        let total = match reports.last() {
-            Some(PassReport { tasks, .. }) if passes[pass.index - 1].writes => {
-                tasks.iter().map(|task| task.tally.bytes_kept).sum()
+    engine.begin()?;
+    let job = Job { run, engine, progress, run_dir: &run_dir, input: &input, passes: &passes, chains: &chains };
+    // A first pass that leaves no documents reads only some columns; a file may be broken in another, which the
+    // next pass meets. Such a file is read again from the beginning, with all columns.
+    let mut read_whole = BTreeSet::new();
+    let (reports, exchanges) = loop {
+        match job.run(&identity, !read_whole.is_empty()) {
+            Err(Error::Shard { file, message }) if !passes[0].writes => {
+                let broken = input.shards.iter().position(|shard| shard.name == file);
+                let Some(broken) = broken.filter(|&broken| read_whole.insert(broken)) else {
+                    return Err(Error::Shard { file, message });
+                };
+                forget(&run_dir, &passes, &identity, &[broken])?;
             }
-            _ => input.bytes(&identity.tasks),
-        };
-        progress.begin(phase(&run.pipeline, pass, passes.len()), total);
-        let job = PassJob {
-            pass: pass.index,
-            last,
-            writes: pass.writes,
-            chain,
-            schema: read_schema(chain, pass, &source_schema, &run.pipeline.input.text_column),
-            columns: Columns {
-                text: run.pipeline.input.text_column.clone(),
-                others: (!pass.writes).then(|| chain.columns_read()),
-            },
-            text_column: &run.pipeline.input.text_column,
-            output: run.pipeline.output.clone(),
-            run_dir: &run_dir,
-            rulings_of: pass.index.checked_sub(1),
-        };
-        let tasks = map(engine, &job, &sources, progress)?;
-        if pass.writes {
-            source_schema = chain.kept_schema().clone();
+            outcome => break outcome?,
         }
-        if !last {
-            sources = next_sources(pass, &tasks, sources, &run_dir, &run.pipeline.output)?;
-            let rows = tasks.iter().map(|task| task.key_rows).collect();
-            let cut = Cut {
-                pipeline: &run.pipeline,
-                pass,
-                run_dir: &run_dir,
-                rows,
-                sources: &sources,
-                schema: source_schema.clone(),
-            };
-            let done = RunDir::exchange_done(pass.index);
-            let report = match run_dir.read_json::<ExchangeReport>(&done)? {
-                Some(report) => report,
-                None => {
-                    let report = engine.exchange(&cut, progress)?;
-                    run_dir.write_json(&done, &report)?;
-                    report
-                }
-            };
-            exchanges.push(report);
-        }
-        reports.push(PassReport { pass: pass.index, writes: pass.writes, tasks });
-    }
+    };
     progress.begin("finishing", 0);
     let report = Report::new(&run.pipeline, &input.shards, &reports, exchanges, start.elapsed().as_secs_f64())?;
     run_dir.write_json("report.json", &report)?;
-    if report.failed.is_empty() && !run.keep_work {
-        for pass in &passes {
-            run_dir.folder().remove_all(&format!("_trommel/{}", pass.index))?;
-        }
+    if report.failed.is_empty() {
+        remove_work(run, &run_dir, &passes)?;
     }
     Ok(report)
 }
@@ -179,6 +142,88 @@ pub fn look(pipeline: &Arc<Pipeline>, inputs: &[String], task_size: u64) -> Resu
     let kept = last.kept_schema().clone();
     let n_tasks = plan::tasks(&input.shards, task_size).len();
     Ok(Overview { shards: input.shards, n_tasks, input: input.schema, kept })
+}
+
+/// Removes what stands between passes, unless the user wants to keep it.
+fn remove_work(run: &Run, run_dir: &RunDir, passes: &[Pass]) -> Result<()> {
+    let passes = passes.iter().filter(|_| !run.keep_work);
+    passes.map(|pass| run_dir.folder().remove_all(&format!("_trommel/{}", pass.index))).collect()
+}
+
+/// A run that is under way.
+struct Job<'r> {
+    run: &'r Run,
+    engine: &'r dyn Engine,
+    progress: &'r Progress,
+    run_dir: &'r RunDir,
+    input: &'r Input,
+    passes: &'r [Pass],
+    chains: &'r [Chain],
+}
+
+impl Job<'_> {
+    /// Takes the tasks through all passes and exchanges, as far as they are not done. The first pass reads
+    /// only the columns that it looks at, unless it is told to read the `whole` of the input.
+    fn run(&self, identity: &Identity, whole: bool) -> Result<(Vec<PassReport>, Vec<ExchangeReport>)> {
+        let Self { run, engine, progress, run_dir, input, passes, chains } = *self;
+        let mut reports: Vec<PassReport> = Vec::new();
+        let mut exchanges = Vec::new();
+        let mut sources = input.sources(&identity.tasks);
+        let mut source_schema = input.schema.clone();
+        for (pass, chain) in passes.iter().zip(chains) {
+            let last = pass.index + 1 == passes.len();
+            let total = match reports.last() {
+                Some(PassReport { tasks, .. }) if passes[pass.index - 1].writes => {
+                    tasks.iter().map(|task| task.tally.bytes_kept).sum()
+                }
+                _ => input.bytes(&identity.tasks),
+            };
+            progress.begin(phase(&run.pipeline, pass, passes.len()), total);
+            let job = PassJob {
+                pass: pass.index,
+                last,
+                writes: pass.writes,
+                chain,
+                schema: read_schema(chain, pass, &source_schema, &run.pipeline.input.text_column),
+                columns: Columns {
+                    text: run.pipeline.input.text_column.clone(),
+                    others: (!pass.writes && !whole).then(|| chain.columns_read()),
+                },
+                text_column: &run.pipeline.input.text_column,
+                output: run.pipeline.output.clone(),
+                run_dir,
+                rulings_of: pass.index.checked_sub(1),
+            };
+            let tasks = map(engine, &job, &sources, progress)?;
+            if pass.writes {
+                source_schema = chain.kept_schema().clone();
+            }
+            if !last {
+                sources = next_sources(pass, &tasks, sources, run_dir, &run.pipeline.output)?;
+                let rows = tasks.iter().map(|task| task.key_rows).collect();
+                let cut = Cut {
+                    pipeline: &run.pipeline,
+                    pass,
+                    run_dir,
+                    rows,
+                    sources: &sources,
+                    schema: source_schema.clone(),
+                };
+                let done = RunDir::exchange_done(pass.index);
+                let report = match run_dir.read_json::<ExchangeReport>(&done)? {
+                    Some(report) => report,
+                    None => {
+                        let report = engine.exchange(&cut, progress)?;
+                        run_dir.write_json(&done, &report)?;
+                        report
+                    }
+                };
+                exchanges.push(report);
+            }
+            reports.push(PassReport { pass: pass.index, writes: pass.writes, tasks });
+        }
+        Ok((reports, exchanges))
+    }
 }
 
 /// Runs the tasks of a pass that have no report yet.
@@ -264,8 +309,8 @@ fn chains(pipeline: &Arc<Pipeline>, passes: &[Pass], input: &SchemaRef) -> Resul
     Ok(chains)
 }
 
-/// Begins or continues the run in its directory; whether it is continued.
-fn begin(run: &Run, input: &Input, run_dir: &RunDir) -> Result<(Identity, bool)> {
+/// Begins or continues the run in its directory.
+fn begin(run: &Run, input: &Input, run_dir: &RunDir) -> Result<(Identity, Begun)> {
     let mut tasks = plan::tasks(&input.shards, run.task_size);
     if let Some(limit) = run.limit {
         tasks = plan::limit(tasks, limit, |piece, up_to| input.count_rows(piece, up_to))?;
@@ -287,27 +332,45 @@ fn begin(run: &Run, input: &Input, run_dir: &RunDir) -> Result<(Identity, bool)>
         }
         Ok(failed)
     };
-    let continued = run_dir.begin(&mut identity, failed)?;
-    Ok((identity, continued))
+    let begun = run_dir.begin(&mut identity, failed)?;
+    Ok((identity, begun))
 }
 
-/// Makes tasks with failed files run again, and everything that depends on them.
-fn forget_failures(run_dir: &RunDir, passes: &[Pass], n_tasks: usize) -> Result<()> {
-    let mut any = false;
-    for task in 0..n_tasks as u32 {
-        let path = RunDir::report(0, task);
-        let report = run_dir.read_json::<TaskReport>(&path)?;
-        if report.is_some_and(|report| !report.failed.is_empty()) {
-            any = true;
-            run_dir.folder().remove(&path)?;
+/// Makes tasks run again whose files failed, or are among the `changed` shards, and everything that depends
+/// on them. It may be killed at any instant: what says that there is something to forget goes last.
+fn forget(run_dir: &RunDir, passes: &[Pass], identity: &Identity, changed: &[usize]) -> Result<()> {
+    let folder = run_dir.folder();
+    let (mut failed, mut touched) = (Vec::new(), Vec::new());
+    for (number, task) in (0u32..).zip(&identity.tasks) {
+        let Some(report) = run_dir.read_json::<TaskReport>(&RunDir::report(0, number))? else { continue };
+        if !report.failed.is_empty() {
+            failed.push(number);
+        } else if task.pieces.iter().any(|piece| changed.contains(&piece.shard)) {
+            touched.push(number);
         }
     }
-    if any {
-        run_dir.folder().remove("report.json")?;
-        run_dir.folder().remove(&RunDir::exchange_done(0))?;
-        for pass in &passes[1..] {
-            run_dir.folder().remove_all(&format!("_trommel/{}", pass.index))?;
-        }
+    if failed.is_empty() && touched.is_empty() {
+        return Ok(());
+    }
+    folder.remove("report.json")?;
+    folder.remove(&RunDir::exchange_done(0))?;
+    for pass in &passes[1..] {
+        folder.remove_all(&format!("_trommel/{}", pass.index))?;
+        (0..identity.tasks.len() as u32).try_for_each(|task| remove_rejected(run_dir, pass.index, task))?;
+    }
+    for &task in failed.iter().chain(&touched) {
+        remove_rejected(run_dir, 0, task)?;
+    }
+    let remove_report = |task: &u32| folder.remove(&RunDir::report(0, *task));
+    touched.iter().try_for_each(remove_report)?;
+    run_dir.write_identity(identity)?;
+    failed.iter().try_for_each(remove_report)
+}
+
+/// Removes the files that a task writes only if it has something to write into them.
+fn remove_rejected(run_dir: &RunDir, pass: usize, task: u32) -> Result<()> {
+    for stem in [RunDir::rejected_stem(pass, task), RunDir::links_stem(pass, task)] {
+        run_dir.folder().remove(&format!("{stem}.parquet"))?;
     }
     Ok(())
 }
@@ -325,8 +388,14 @@ impl Input {
         let mut files = input::find(inputs)?;
         if let Some(output) = output {
             // A run that is continued with its output below its input does not read what it wrote itself.
-            let own = format!("{}/", output.name());
-            files.retain(|file| !file.name.starts_with(&own));
+            let own = format!("{}/", output.location_of(""));
+            files.retain(|file| !file.location().starts_with(&own));
+            if files.is_empty() {
+                return Err(Error::refused(format!(
+                    "{}: the input is in the output folder; name another output folder",
+                    output.name()
+                )));
+            }
         }
         let text_column: Arc<str> = settings.text_column.as_str().into();
         let looks = files.iter().cloned().map(|file| {
@@ -363,7 +432,7 @@ impl Input {
             (Layout::RowGroups(groups), Part::RowGroups { first, end }) => {
                 groups[first..end.min(groups.len())].iter().map(|group| group.bytes).sum()
             }
-            (_, Part::Bytes { start, end }) => end - start,
+            (_, Part::Bytes { start, end }) => end.min(self.shards[piece.shard].size).saturating_sub(start),
             _ => self.shards[piece.shard].size,
         };
         tasks.iter().flat_map(|task| &task.pieces).map(bytes).sum()
@@ -435,7 +504,15 @@ fn input_schema(pipeline: &Pipeline, files: &[InputFile], inspected: &[Inspected
     if has_lines {
         // A line may lack any field.
         fields = fields.into_iter().map(|field| field.with_nullable(true)).collect();
-        if !has(&fields, jsonl::EXTRA) {
+        if let Some(own) = fields.iter().find(|field| field.name() == jsonl::EXTRA) {
+            if !matches!(own.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+                return Err(Error::refused(format!(
+                    "column `{}` is {}, but JSON Lines files need it for fields that have no column; rename it, or run them apart",
+                    jsonl::EXTRA,
+                    own.data_type()
+                )));
+            }
+        } else {
             fields.push(Field::new(jsonl::EXTRA, DataType::Utf8, true));
         }
     }

@@ -42,7 +42,10 @@ impl Ahead {
         while self.start + (self.bytes.len() as u64) < end {
             let more = self.fetch_next()?;
             if more.is_empty() {
-                return Err(Error::io("read", format!("{end} is past the end of the part at {}", self.range.end)));
+                return Err(Error::io(
+                    "read",
+                    format!("byte {end} was asked for, and byte {} is the end", self.range.end),
+                ));
             }
             let skip = (offset - self.start) as usize;
             if skip >= self.bytes.len() {

@@ -40,6 +40,11 @@ impl InputFile {
         Ok(Self::new(folder, found, format))
     }
 
+    /// Where it is, however it is named.
+    pub fn location(&self) -> String {
+        self.folder.location_of(&self.path)
+    }
+
     /// Opens it.
     pub fn open(&self) -> Result<Arc<dyn ReadAt>> {
         self.folder.open(&self.path)

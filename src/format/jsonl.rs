@@ -16,9 +16,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ahead::Ahead;
-use super::input::InputFile;
 use super::{Chunk, ChunkReader, Compression};
 use crate::error::{Error, Result};
+use crate::store::ReadAt;
 
 /// The column that carries, as one JSON object, the fields no other column has.
 pub const EXTRA: &str = "extra";
@@ -50,22 +50,27 @@ pub struct LineReader {
 }
 
 impl LineReader {
-    /// Opens a file, or the lines that begin in a `range` of it.
-    pub fn open(file: &InputFile, compression: Compression, range: Option<Range<u64>>, window: u64) -> Result<Self> {
-        let reader = file.open()?;
-        let size = reader.size();
+    /// Opens a file, called `name` in errors, or the lines that begin in a `range` of it.
+    pub fn open(
+        file: Arc<dyn ReadAt>,
+        name: &str,
+        compression: Compression,
+        range: Option<Range<u64>>,
+        window: u64,
+    ) -> Result<Self> {
+        let size = file.size();
         // A line that begins at `start` is ours; to know whether one does, look at the byte before.
         let from = range.as_ref().map_or(0, |range| range.start.saturating_sub(1));
-        let bytes = Ahead::new(reader, from..size, window.clamp(64 << 10, 4 << 20));
+        let bytes = Ahead::new(file, from..size.max(from), window.clamp(64 << 10, 4 << 20));
         let input: Box<dyn Read + Send> = match compression {
             Compression::None => Box::new(bytes),
             Compression::Gzip => Box::new(MultiGzDecoder::new(bytes)),
             Compression::Zstd => {
-                Box::new(zstd::stream::read::Decoder::new(bytes).map_err(|error| Error::shard(&file.name, error))?)
+                Box::new(zstd::stream::read::Decoder::new(bytes).map_err(|error| Error::shard(name, error))?)
             }
         };
         let mut lines = Self {
-            name: file.name.clone(),
+            name: name.to_owned(),
             input,
             pending: Vec::new(),
             position: from,
@@ -92,7 +97,10 @@ impl LineReader {
             }
         };
         self.pending.truncate(before + *read.as_ref().unwrap_or(&0));
-        read.map(|n| n > 0).map_err(|error| Error::shard(&self.name, format!("{}: {error}", self.place())))
+        read.map(|n| n > 0).map_err(|error| match error.downcast::<Again>() {
+            Ok(Again(message)) => Error::shard(&self.name, message),
+            Err(error) => Error::shard(&self.name, format!("{}: {error}", self.place())),
+        })
     }
 
     fn skip_line(&mut self) -> Result<()> {
@@ -179,7 +187,12 @@ impl ChunkReader for LineReader {
                     }
                     self.pending.truncate(whole);
                     let bytes = std::mem::take(&mut self.pending);
-                    self.input = Box::new(Broken(Some(error.to_string())));
+                    self.position += bytes.len() as u64;
+                    let message = match error {
+                        Error::Shard { message, .. } => message,
+                        other => other.to_string(),
+                    };
+                    self.input = Box::new(Broken(Some(message)));
                     self.done = false;
                     bytes
                 }
@@ -207,11 +220,16 @@ struct Broken(Option<String>);
 impl Read for Broken {
     fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
         match self.0.take() {
-            Some(message) => Err(std::io::Error::other(message)),
+            Some(message) => Err(std::io::Error::other(Again(message))),
             None => Ok(0),
         }
     }
 }
+
+/// What was wrong when the stream broke, with its place.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Again(String);
 
 impl Lines {
     fn new(bytes: Vec<u8>) -> Self {
@@ -267,17 +285,27 @@ impl Lines {
             match parsed {
                 Err(reason) => save(&mut columns, reason),
                 Ok(fields) => {
-                    for (name, value) in &fields.0 {
+                    for (i, (name, value)) in fields.0.iter().enumerate() {
                         let known = schema.index_of(name).ok().filter(|index| Some(*index) != extra);
-                        let taken = known.is_some_and(|index| columns[index].push(value.get(), n_rows));
-                        if taken {
+                        let Some(index) = known else {
+                            if extra.is_some() {
+                                add_field(&mut rest, name, value.get());
+                            }
+                            continue;
+                        };
+                        // Of a name that comes twice the last one counts, as JSON parsers have it: what stages
+                        // see is what whoever reads the output would have seen.
+                        if value.get() == "null" || fields.0[i + 1..].iter().any(|(later, _)| later == name) {
                             continue;
                         }
-                        if known.is_some() && known == text && columns[text.unwrap_or_default()].len() == n_rows {
-                            if value.get() != "null" {
-                                save(&mut columns, "text_not_a_string");
-                            }
-                        } else if extra.is_some() && value.get() != "null" {
+                        if columns[index].push(value.get(), n_rows) {
+                            continue;
+                        }
+                        if known == text {
+                            let no_string =
+                                if value.get().starts_with('"') { "invalid_utf8" } else { "text_not_a_string" };
+                            save(&mut columns, no_string);
+                        } else if extra.is_some() {
                             add_field(&mut rest, name, value.get());
                         }
                     }
@@ -319,7 +347,7 @@ fn rows(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Adds a field to the text of a JSON object that is still open.
-fn add_field(object: &mut String, name: &str, value: &str) {
+pub(super) fn add_field(object: &mut String, name: &str, value: &str) {
     object.push(if object.is_empty() { '{' } else { ',' });
     object.push_str(&serde_json::to_string(name).expect("a string is valid JSON"));
     object.push(':');
@@ -327,7 +355,7 @@ fn add_field(object: &mut String, name: &str, value: &str) {
 }
 
 /// The fields of a JSON object, in order, values unparsed.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Fields<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 fn parse(line: &[u8]) -> Result<Fields<'_>, &'static str> {
     let text = std::str::from_utf8(line).map_err(|_| "invalid_utf8")?;
@@ -362,7 +390,8 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 enum Column {
     /// Strings, and whether a number counts as one, as ids often are numbers.
     Strings(LargeStringBuilder, bool),
-    Ints(Int64Builder),
+    /// Whole numbers, those between two bounds.
+    Ints(Int64Builder, i64, i64),
     UnsignedInts(UInt64Builder),
     Floats(Float64Builder),
     Bools(BooleanBuilder),
@@ -381,7 +410,18 @@ impl Column {
                 Self::Strings(LargeStringBuilder::new(), takes_numbers)
             }
             DataType::UInt64 => Self::UnsignedInts(UInt64Builder::new()),
-            ty if ty.is_integer() => Self::Ints(Int64Builder::new()),
+            ty if ty.is_integer() => {
+                let (least, most) = match ty {
+                    DataType::Int8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
+                    DataType::Int16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+                    DataType::Int32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+                    DataType::UInt8 => (0, i64::from(u8::MAX)),
+                    DataType::UInt16 => (0, i64::from(u16::MAX)),
+                    DataType::UInt32 => (0, i64::from(u32::MAX)),
+                    _ => (i64::MIN, i64::MAX),
+                };
+                Self::Ints(Int64Builder::new(), least, most)
+            }
             ty if ty.is_floating() => Self::Floats(Float64Builder::new()),
             DataType::Boolean => Self::Bools(BooleanBuilder::new()),
             other => Self::Other(other.clone(), 0),
@@ -392,7 +432,7 @@ impl Column {
         use arrow::array::ArrayBuilder;
         match self {
             Self::Strings(builder, _) => builder.len(),
-            Self::Ints(builder) => builder.len(),
+            Self::Ints(builder, ..) => builder.len(),
             Self::UnsignedInts(builder) => builder.len(),
             Self::Floats(builder) => builder.len(),
             Self::Bools(builder) => builder.len(),
@@ -403,7 +443,7 @@ impl Column {
     fn data_type(&self) -> DataType {
         match self {
             Self::Strings(..) => DataType::LargeUtf8,
-            Self::Ints(_) => DataType::Int64,
+            Self::Ints(..) => DataType::Int64,
             Self::UnsignedInts(_) => DataType::UInt64,
             Self::Floats(_) => DataType::Float64,
             Self::Bools(_) => DataType::Boolean,
@@ -432,9 +472,9 @@ impl Column {
                 }
                 Err(_) => return false,
             },
-            Self::Ints(builder) => match json.parse() {
-                Ok(value) => builder.append_value(value),
-                Err(_) => return false,
+            Self::Ints(builder, least, most) => match json.parse() {
+                Ok(value) if (*least..=*most).contains(&value) => builder.append_value(value),
+                _ => return false,
             },
             Self::UnsignedInts(builder) => match json.parse() {
                 Ok(value) => builder.append_value(value),
@@ -459,7 +499,7 @@ impl Column {
         while self.len() < n_rows {
             match self {
                 Self::Strings(builder, _) => builder.append_null(),
-                Self::Ints(builder) => builder.append_null(),
+                Self::Ints(builder, ..) => builder.append_null(),
                 Self::UnsignedInts(builder) => builder.append_null(),
                 Self::Floats(builder) => builder.append_null(),
                 Self::Bools(builder) => builder.append_null(),
@@ -471,7 +511,7 @@ impl Column {
     fn finish(self) -> ArrayRef {
         match self {
             Self::Strings(mut builder, _) => Arc::new(builder.finish()),
-            Self::Ints(mut builder) => Arc::new(builder.finish()),
+            Self::Ints(mut builder, ..) => Arc::new(builder.finish()),
             Self::UnsignedInts(mut builder) => Arc::new(builder.finish()),
             Self::Floats(mut builder) => Arc::new(builder.finish()),
             Self::Bools(mut builder) => Arc::new(builder.finish()),

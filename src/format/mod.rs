@@ -1,5 +1,6 @@
 //! The formats of shards: which file is what, and how it becomes batches and is made of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,6 +12,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use crate::error::{Error, Result};
 use crate::plan::{Layout, Part, Piece};
 use crate::schema;
+use crate::store::ReadAt;
 
 pub mod ahead;
 pub mod input;
@@ -91,7 +93,11 @@ pub struct Inspected {
 
 /// Looks into a file. A file that cannot be read, or is not what its name says, is `Layout::Unreadable`.
 pub fn inspect(file: &InputFile, text_column: &str) -> Inspected {
-    match try_inspect(file, text_column) {
+    let look = || try_inspect(file, text_column);
+    // A library that panics on what it finds has found a broken file.
+    let looked = catch_unwind(AssertUnwindSafe(look))
+        .unwrap_or_else(|_| Err(Error::shard(&file.name, "a bug: the reader gave up on it")));
+    match looked {
         Ok(inspected) => inspected,
         Err(error) => {
             let message = match error {
@@ -105,12 +111,7 @@ pub fn inspect(file: &InputFile, text_column: &str) -> Inspected {
 
 fn try_inspect(file: &InputFile, text_column: &str) -> Result<Inspected> {
     let reader = file.open()?;
-    let mut start = vec![0; reader.size().min(64) as usize];
-    reader.read_at(0, &mut start)?;
-    if let Some(found) = Format::of_content(&start).filter(|&found| found != file.format) {
-        let message = format!("the name says {}, the content is {}", file.format.name(), found.name());
-        return Err(Error::shard(&file.name, message));
-    }
+    check_content(file, reader.as_ref())?;
     match file.format {
         Format::Parquet => {
             let parquet = parquet::ParquetFile::open(reader, &file.name)?;
@@ -118,14 +119,25 @@ fn try_inspect(file: &InputFile, text_column: &str) -> Result<Inspected> {
             text_type(&schema, text_column).map_err(|message| Error::shard(&file.name, message))?;
             Ok(Inspected { layout: Layout::RowGroups(parquet.row_groups()), schema: Some(schema) })
         }
-        Format::JsonLines(Compression::None) => {
-            if !start.trim_ascii().is_empty() && Format::of_content(&start).is_none() {
-                return Err(Error::shard(&file.name, "not JSON Lines: the first line is no object `{…}`"));
-            }
-            Ok(Inspected { layout: Layout::Lines, schema: None })
-        }
+        Format::JsonLines(Compression::None) => Ok(Inspected { layout: Layout::Lines, schema: None }),
         Format::JsonLines(_) => Ok(Inspected { layout: Layout::Stream, schema: None }),
     }
+}
+
+/// Whether a file begins as its name promises.
+fn check_content(file: &InputFile, reader: &dyn ReadAt) -> Result<()> {
+    let mut start = vec![0; reader.size().min(64) as usize];
+    reader.read_at(0, &mut start)?;
+    let found = Format::of_content(&start);
+    if let Some(found) = found.filter(|&found| found != file.format) {
+        let message = format!("the name says {}, the content is {}", file.format.name(), found.name());
+        return Err(Error::shard(&file.name, message));
+    }
+    let is_lines = file.format == Format::JsonLines(Compression::None);
+    if is_lines && found.is_none() && !start.trim_ascii().is_empty() {
+        return Err(Error::shard(&file.name, "not JSON Lines: the first line is no object `{…}`"));
+    }
+    Ok(())
 }
 
 /// The type of the text column, or what is wrong with it.
@@ -277,11 +289,17 @@ pub trait ChunkReader: Send {
     fn place(&self) -> String;
 }
 
-/// Opens a piece of a file. Only the columns named are read from formats that allow it.
+/// Opens a piece of a file. Only the columns named are read from formats that allow it. What was wrong when
+/// the file was looked into is wrong here again.
 pub fn open(file: &InputFile, piece: &Piece, columns: &Columns, window: u64) -> Result<Box<dyn ChunkReader>> {
+    let reader = file.open()?;
+    check_content(file, reader.as_ref())?;
     match file.format {
         Format::Parquet => {
-            let parquet = parquet::ParquetFile::open(file.open()?, &file.name)?;
+            let parquet = parquet::ParquetFile::open(reader, &file.name)?;
+            if !columns.text.is_empty() {
+                text_type(&parquet.schema(), &columns.text).map_err(|message| Error::shard(&file.name, message))?;
+            }
             let n_groups = parquet.row_groups().len();
             let groups = match piece.part {
                 Part::RowGroups { first, end } => first..end.min(n_groups),
@@ -294,7 +312,7 @@ pub fn open(file: &InputFile, piece: &Piece, columns: &Columns, window: u64) -> 
                 Part::Bytes { start, end } => Some(start..end),
                 Part::All | Part::RowGroups { .. } => None,
             };
-            Ok(Box::new(jsonl::LineReader::open(file, compression, range, window)?))
+            Ok(Box::new(jsonl::LineReader::open(reader, &file.name, compression, range, window)?))
         }
     }
 }
@@ -302,7 +320,7 @@ pub fn open(file: &InputFile, piece: &Piece, columns: &Columns, window: u64) -> 
 /// Which columns to read.
 #[derive(Debug, Clone)]
 pub struct Columns {
-    /// The text.
+    /// The text; nothing, where rows are only counted.
     pub text: String,
     /// The others; all if `None`.
     pub others: Option<Vec<String>>,

@@ -1,21 +1,28 @@
 //! Writing shards: Parquet or JSON Lines, whole or not at all.
 //!
-//! Row groups are cut by rows and bytes of text alone, so the same documents make the same bytes.
+//! Row groups, and the pages in them, are cut by rows and bytes of text alone: the same documents make the
+//! same bytes, in whatever batches they come.
 
 use std::io::Write;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::json::LineDelimitedWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::jsonl::EXTRA;
-use super::string_bytes;
+use super::jsonl::{EXTRA, Fields, add_field};
 use crate::error::{Error, Result};
 use crate::pipeline::{OutputFormat, OutputSettings};
 use crate::store::{Folder, Upload};
+
+/// The rows that go to the Parquet writer at once. It looks at the size of its pages after each 1,024 rows
+/// of what it is given.
+const SLICE_ROWS: usize = 1024;
+/// The bytes of text after which they go though they are fewer.
+const SLICE_BYTES: usize = 1 << 20;
 
 /// A shard being written.
 pub struct ShardWriter {
@@ -27,6 +34,10 @@ pub struct ShardWriter {
     rows: u64,
     rows_in_group: usize,
     bytes_in_group: usize,
+    /// The begin of the next slice for the Parquet writer, in pieces.
+    slice: Vec<RecordBatch>,
+    rows_in_slice: usize,
+    bytes_in_slice: usize,
 }
 
 enum Sink {
@@ -92,6 +103,9 @@ impl ShardWriter {
             rows: 0,
             rows_in_group: 0,
             bytes_in_group: 0,
+            slice: Vec::new(),
+            rows_in_slice: 0,
+            bytes_in_slice: 0,
         })
     }
 
@@ -113,34 +127,55 @@ impl ShardWriter {
     }
 
     fn write_parquet(&mut self, batch: &RecordBatch) -> Result<()> {
-        let Sink::Parquet(writer) = &mut self.sink else { unreachable!("called for Parquet only") };
-        let failed = |error| Error::io(&self.name, error);
-        let text = batch.column_by_name(&self.text_column);
+        let lengths = batch.column_by_name(&self.text_column).map(text_lengths).transpose();
+        let lengths = lengths.map_err(|error| Error::io(&self.name, error))?;
         let mut start = 0;
-        while start < batch.num_rows() {
-            let mut end = start;
-            while end < batch.num_rows()
-                && self.rows_in_group < self.settings.row_group_rows
-                && self.bytes_in_group < self.settings.row_group_bytes
-            {
-                self.rows_in_group += 1;
-                self.bytes_in_group += text.map_or(0, |text| value_bytes(text, end));
-                end += 1;
+        for row in 0..batch.num_rows() {
+            let bytes = lengths.as_ref().map_or(0, |lengths| lengths[row]);
+            self.rows_in_group += 1;
+            self.bytes_in_group += bytes;
+            self.rows_in_slice += 1;
+            self.bytes_in_slice += bytes;
+            let group_ends = self.rows_in_group >= self.settings.row_group_rows
+                || self.bytes_in_group >= self.settings.row_group_bytes;
+            if group_ends || self.rows_in_slice >= SLICE_ROWS || self.bytes_in_slice >= SLICE_BYTES {
+                self.slice.push(batch.slice(start, row + 1 - start));
+                start = row + 1;
+                self.write_slice(group_ends)?;
             }
-            writer.write(&batch.slice(start, end - start)).map_err(failed)?;
-            start = end;
-            if self.rows_in_group >= self.settings.row_group_rows
-                || self.bytes_in_group >= self.settings.row_group_bytes
-            {
-                writer.flush().map_err(failed)?;
-                (self.rows_in_group, self.bytes_in_group) = (0, 0);
-            }
+        }
+        if start < batch.num_rows() {
+            self.slice.push(batch.slice(start, batch.num_rows() - start));
         }
         Ok(())
     }
 
+    /// Hands the slice to the Parquet writer, and ends the row group if it `group_ends` here.
+    fn write_slice(&mut self, group_ends: bool) -> Result<()> {
+        let Sink::Parquet(writer) = &mut self.sink else { unreachable!("only Parquet is written in slices") };
+        let slice = std::mem::take(&mut self.slice);
+        let written = match &slice[..] {
+            [] => Ok(()),
+            [whole] => writer.write(whole),
+            [first, ..] => match concat_batches(first.schema_ref(), &slice) {
+                Ok(whole) => writer.write(&whole),
+                // More distinct values than the keys of a dictionary can tell apart.
+                Err(_) => slice.iter().try_for_each(|piece| writer.write(piece)),
+            },
+        };
+        (self.rows_in_slice, self.bytes_in_slice) = (0, 0);
+        let flushed = written.and_then(|()| if group_ends { writer.flush() } else { Ok(()) });
+        if group_ends {
+            (self.rows_in_group, self.bytes_in_group) = (0, 0);
+        }
+        flushed.map_err(|error| Error::io(&self.name, error))
+    }
+
     /// Makes the shard visible.
-    pub fn finish(self) -> Result<Written> {
+    pub fn finish(mut self) -> Result<Written> {
+        if matches!(self.sink, Sink::Parquet(_)) {
+            self.write_slice(false)?;
+        }
         let failed = |error: &dyn std::fmt::Display| Error::io(&self.name, error);
         let upload = match self.sink {
             Sink::Parquet(writer) => writer.into_inner().map_err(|error| failed(&error))?,
@@ -151,19 +186,21 @@ impl ShardWriter {
     }
 }
 
-/// The bytes of one string.
-fn value_bytes(column: &dyn Array, row: usize) -> usize {
-    match column.data_type() {
-        DataType::Utf8 => column.as_string::<i32>().value_length(row) as usize,
-        DataType::LargeUtf8 => column.as_string::<i64>().value_length(row) as usize,
-        DataType::Utf8View => column.as_string_view().value(row).len(),
-        _ => string_bytes(column) / column.len().max(1),
-    }
+/// The bytes of each string of a text column.
+fn text_lengths(column: &ArrayRef) -> Result<Vec<usize>, arrow::error::ArrowError> {
+    let from_offsets = |offsets: &mut dyn Iterator<Item = usize>| offsets.collect();
+    Ok(match column.data_type() {
+        DataType::Utf8 => from_offsets(&mut column.as_string::<i32>().offsets().lengths()),
+        DataType::LargeUtf8 => from_offsets(&mut column.as_string::<i64>().offsets().lengths()),
+        DataType::Utf8View => column.as_string_view().lengths().map(|length| length as usize).collect(),
+        _ => from_offsets(&mut cast(column, &DataType::LargeUtf8)?.as_string::<i64>().offsets().lengths()),
+    })
 }
 
 /// One JSON object a line; the fields of the `extra` column are fields again.
 fn json_lines(batch: &RecordBatch) -> Result<Vec<u8>, arrow::error::ArrowError> {
-    let extra = batch.schema_ref().index_of(EXTRA).ok();
+    let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let extra = batch.schema_ref().index_of(EXTRA).ok().filter(|&extra| is_text(batch.column(extra).data_type()));
     let plain = match extra {
         None => batch.clone(),
         Some(extra) => {
@@ -176,19 +213,34 @@ fn json_lines(batch: &RecordBatch) -> Result<Vec<u8>, arrow::error::ArrowError> 
     writer.write(&plain)?;
     writer.finish()?;
     let Some(extra) = extra else { return Ok(lines) };
-    let extra = arrow::compute::cast(batch.column(extra), &DataType::LargeUtf8)?;
+    let extra = cast(batch.column(extra), &DataType::LargeUtf8)?;
     let extra = extra.as_string::<i64>();
     let mut merged = Vec::with_capacity(lines.len() + extra.values().len());
+    let mut more = String::new();
     for (row, line) in lines.split(|&byte| byte == b'\n').take(batch.num_rows()).enumerate() {
-        let object = if extra.is_valid(row) { extra.value(row) } else { "{}" };
-        let fields = object.trim_start_matches('{');
+        more.clear();
+        if extra.is_valid(row) {
+            match serde_json::from_str::<Fields<'_>>(extra.value(row)) {
+                Ok(fields) => {
+                    // What a stage has added, or made of a field, stands.
+                    let taken = |name: &str| plain.column_by_name(name).is_some_and(|column| column.is_valid(row));
+                    let fields = fields.0.iter().filter(|(name, _)| !taken(name));
+                    fields.for_each(|(name, value)| add_field(&mut more, name, value.get()));
+                }
+                // A column of the input's own, which only has the name.
+                Err(_) => {
+                    let text = serde_json::to_string(extra.value(row)).expect("a string is valid JSON");
+                    add_field(&mut more, EXTRA, &text);
+                }
+            }
+        }
         let open = line.strip_suffix(b"}").unwrap_or(line);
         merged.extend_from_slice(open);
-        if open.len() > 1 && fields.len() > 1 {
-            merged.push(b',');
+        if let Some(fields) = more.strip_prefix('{') {
+            merged.extend_from_slice(if open.len() > 1 { b"," } else { b"" });
+            merged.extend_from_slice(fields.as_bytes());
         }
-        merged.extend_from_slice(fields.as_bytes());
-        merged.push(b'\n');
+        merged.extend_from_slice(b"}\n");
     }
     Ok(merged)
 }
