@@ -22,6 +22,9 @@ use crate::pipeline::{InputSettings, Pass, Pipeline, StageSpec};
 use crate::stage::{CorpusStage, Edit, NeedKind, Reason, Stage, Verdict};
 use crate::tally::{StageTally, Tally};
 
+/// The column whose sum is reported.
+const TOKEN_COUNT: &str = "token_count";
+
 /// The name under which rows that are no documents are rejected.
 pub const DOOR: &str = "reader";
 
@@ -45,7 +48,8 @@ pub struct Chain {
     added: Vec<Field>,
     strings: Vec<String>,
     numbers: Vec<String>,
-    token_slot: Option<usize>,
+    /// Whether a stage of this or an earlier pass counts tokens.
+    counts_tokens: bool,
 }
 
 /// What happens to a document next.
@@ -173,11 +177,17 @@ impl Chain {
         let here =
             |name: &String| source.field_with_name(name).is_ok() && !added.iter().any(|field| field.name() == name);
         let mut strings: Vec<String> = wanted.0.into_iter().filter(here).collect();
-        let numbers = wanted.1.into_iter().filter(here).collect();
+        let mut numbers: Vec<String> = wanted.1.into_iter().filter(here).collect();
         if !emits.is_empty() && here(&input.id_column) && !strings.contains(&input.id_column) {
             strings.push(input.id_column.clone());
         }
-        let token_slot = added.iter().position(|field| field.name() == "token_count");
+        // The tokens of what stays are summed where it is written, which may be a pass after they were counted.
+        let adds_tokens = |spec: &StageSpec| spec.stage.columns().iter().any(|column| column.name() == TOKEN_COUNT);
+        let counts_tokens = pipeline.stages.iter().any(adds_tokens);
+        let tokens = TOKEN_COUNT.to_owned();
+        if counts_tokens && here(&tokens) && !numbers.contains(&tokens) {
+            numbers.push(tokens);
+        }
         Ok(Self {
             steps,
             emits,
@@ -191,7 +201,7 @@ impl Chain {
             added,
             strings,
             numbers,
-            token_slot,
+            counts_tokens,
             pipeline,
         })
     }
@@ -281,8 +291,8 @@ impl Chain {
                         any_rewritten |= matches!(text, Cow::Owned(_));
                         keep[row] = true;
                         kept_texts.push(text);
-                        if let Some(Value::U32(n)) = self.token_slot.and_then(|slot| columns.values[slot].get()) {
-                            tally.tokens_kept += u64::from(*n);
+                        if self.counts_tokens {
+                            tally.tokens_kept += columns.number(TOKEN_COUNT).unwrap_or(0.0) as u64;
                         }
                         kept_values.push(columns.values);
                     }
