@@ -172,7 +172,7 @@ impl Chain {
         let here =
             |name: &String| source.field_with_name(name).is_ok() && !added.iter().any(|field| field.name() == name);
         let mut strings: Vec<String> = wanted.0.into_iter().filter(here).collect();
-        let numbers = wanted.1.into_iter().filter(here).collect();
+        let numbers: Vec<String> = wanted.1.into_iter().filter(here).collect();
         if !emits.is_empty() && here(&input.id_column) && !strings.contains(&input.id_column) {
             strings.push(input.id_column.clone());
         }

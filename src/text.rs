@@ -46,7 +46,8 @@ pub fn is_terminal(c: char) -> bool {
     if c.is_ascii() { matches!(c, '.' | '!' | '?') } else { CLASSES.terminal.contains(c) }
 }
 
-/// Whether the character is upper or title case (general categories Lu and Lt).
+/// Whether the character is upper or title case (general categories Lu and Lt). Cherokee is taken for a script
+/// without case: Unicode counts the letters it is written in as upper case.
 pub fn is_upper(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_uppercase() } else { CLASSES.upper.contains(c) }
 }
@@ -237,7 +238,7 @@ static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
     digit: CharSet::of(r"\p{Nd}"),
     word: CharSet::of(r"[\p{L}\p{N}_]"),
     mark: CharSet::of(r"\p{M}"),
-    upper: CharSet::of(r"[\p{Lu}\p{Lt}]"),
+    upper: CharSet::of(r"[[\p{Lu}\p{Lt}]--[\u{13a0}-\u{13f5}]]"),
     category_p: CharSet::of(r"\p{P}"),
     punctuation: CharSet::of(PUNCTUATION),
     terminal: CharSet::of(TERMINAL),

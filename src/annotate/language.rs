@@ -17,7 +17,7 @@ use crate::text;
 ///
 /// `language` is an ISO 639-1 code where there is one (`en`, `zh`, `ko`), else one of ISO 639-3 (`yue` for
 /// written Cantonese), or `und` where the text has no letters or is in a script of no known language. Some
-/// 2,100 bytes are judged, from the beginning, the middle and the end.
+/// 2,100 bytes are judged, in pieces from all over the text.
 ///
 /// `language_score` lies between 0 and 1 and is made for a threshold. It is a product of:
 ///
@@ -69,17 +69,22 @@ impl Guess {
     }
 }
 
-/// The bytes of each of the three pieces that are judged.
-const PIECE: usize = 700;
+/// How many pieces of a long text are judged: so many that a page's head and foot, often in English on pages of any
+/// language, do not outvote what is between them.
+const PIECES: usize = 6;
 
-/// A bounded part of the text: all of a short one, else its beginning, middle and end.
+/// The bytes of each piece.
+const PIECE: usize = 350;
+
+/// A bounded part of the text: all of a short one, else pieces at even distances, the first and the last included.
 fn sample(text: &str) -> Cow<'_, str> {
-    if text.len() <= 3 * PIECE {
+    if text.len() <= PIECES * PIECE {
         return Cow::Borrowed(text);
     }
     let boundary = |at: usize| (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
     let piece = |from: usize| &text[boundary(from)..boundary(from + PIECE)];
-    Cow::Owned([piece(0), piece((text.len() - PIECE) / 2), piece(text.len() - PIECE)].join("\n"))
+    let pieces: Vec<&str> = (0..PIECES).map(|i| piece((text.len() - PIECE) * i / (PIECES - 1))).collect();
+    Cow::Owned(pieces.join("\n"))
 }
 
 fn guess(text: &str) -> Guess {
@@ -428,9 +433,16 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_judged_by_three_pieces() {
+    fn a_long_text_is_judged_by_its_pieces() {
         let text = "Слово за слово. ".repeat(10_000);
-        assert!(sample(&text).len() < 3 * (PIECE + 4));
+        assert!(sample(&text).len() < PIECES * (PIECE + 4));
         assert!(sample(&text).starts_with("Слово") && sample(&text).ends_with("слово. "));
+    }
+
+    #[test]
+    fn an_english_head_and_foot_do_not_outvote_the_text() {
+        let frame = "Read more of this on our other site, and tell your friends about it. ".repeat(12);
+        let text = [&frame, "秋天的傍晚，村口的老槐树下总坐着几个下棋的人。".repeat(60).as_str(), &frame].concat();
+        check(&text, "zh", 0.5..=1.0);
     }
 }

@@ -15,6 +15,9 @@ use crate::report::table::{bytes, count};
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// How often the run is looked at, so that a phase's time begins when it does.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// The bar on the terminal, so that messages go above it.
 static BAR: OnceLock<ProgressBar> = OnceLock::new();
 
@@ -63,7 +66,7 @@ fn show_bar(progress: &Progress, end: &(Mutex<bool>, Condvar)) {
     let bar = BAR.get_or_init(|| ProgressBar::new(0)).clone();
     bar.set_style(style);
     let mut phase = Phase::new(progress);
-    while !wait(end, Duration::from_millis(100)) {
+    while !wait(end, LOOK_EVERY) {
         phase.look(progress);
         bar.set_length(phase.total.max(1));
         bar.set_position(phase.done.min(phase.total));
@@ -76,9 +79,18 @@ fn show_bar(progress: &Progress, end: &(Mutex<bool>, Condvar)) {
 
 fn show_lines(progress: &Progress, end: &(Mutex<bool>, Condvar)) {
     let mut phase = Phase::new(progress);
-    while !wait(end, LINE_EVERY) {
+    let mut last_line = Instant::now();
+    let mut explained = String::new();
+    while !wait(end, LOOK_EVERY) {
         phase.look(progress);
-        tracing::info!("{}: {}", phase.name, phase.figures());
+        if last_line.elapsed() < LINE_EVERY {
+            continue;
+        }
+        last_line = Instant::now();
+        // What a phase does is said once, however long it takes.
+        let name = if explained == phase.name { phase.short_name() } else { &phase.name };
+        tracing::info!("{name}: {}", phase.figures());
+        explained.clone_from(&phase.name);
     }
 }
 
@@ -108,6 +120,14 @@ impl Phase {
         self.rows = progress.rows.load(Ordering::Relaxed);
         self.kept = progress.kept.load(Ordering::Relaxed);
         self.bytes = progress.bytes.load(Ordering::Relaxed);
+    }
+
+    /// The name without its list of stages, if it has one.
+    fn short_name(&self) -> &str {
+        match self.name.split_once(": ") {
+            Some((short, stages)) if stages.contains(", ") => short,
+            _ => &self.name,
+        }
     }
 
     /// Documents, speed, what is kept, and the time left.

@@ -142,6 +142,7 @@ mod tests {
         check("Plain words, and some 25 more.", "keep");
         check("他说了很久，说得很好，我们在2024年走了。", "keep");
         check("हिन्दी में लिखा हुआ वाक्य।", "keep");
+        check("ᏂᎦᏓ ᎠᏂᏴᏫ ᏂᎨᎫᏓᎸᎾ ᎠᎴ ᎤᏂᏠᏱ", "keep");
         check("", "keep");
         check(" \n", "keep");
     }

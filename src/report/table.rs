@@ -2,25 +2,19 @@
 
 use std::fmt::Write;
 
-use super::Report;
+use super::{CoreSeconds, Report};
 
 impl Report {
-    /// The table, for people: per stage what was seen, rewritten and dropped, by reason, and its share of the time.
+    /// The table, for people: per stage the documents that reached it, how many it rewrote, how many it dropped
+    /// and for which reasons, and its share of the computing time of all stages; then the sums.
     pub fn table(&self) -> String {
-        let mut rows = vec![["stage", "seen", "rewritten", "dropped", "of seen", "time"].map(str::to_owned)];
+        let mut rows = vec![["stage", "documents", "rewritten", "dropped", "share", "time"].map(str::to_owned)];
         let row = |name: String, seen: u64, rewritten: u64, dropped: u64, time: String| {
             let blank = |n: u64| if n == 0 { String::new() } else { count(n) };
-            [
-                name,
-                count(seen),
-                blank(rewritten),
-                blank(dropped),
-                if dropped == 0 { String::new() } else { percent(dropped, seen) },
-                time,
-            ]
+            [name, count(seen), blank(rewritten), blank(dropped), share(dropped, seen), time]
         };
         let reason = |name: &str, dropped: u64, seen: u64| {
-            [format!("    {name}"), String::new(), String::new(), count(dropped), percent(dropped, seen), String::new()]
+            [format!("    {name}"), String::new(), String::new(), count(dropped), share(dropped, seen), String::new()]
         };
         if !self.reader.is_empty() {
             rows.push(row("reader".into(), self.rows_in, 0, self.reader.values().sum(), String::new()));
@@ -36,48 +30,82 @@ impl Report {
         }
         let mut table = aligned(&rows);
         table.push('\n');
-        self.totals(&mut table);
+        table.push_str(&aligned(&self.totals()));
+        self.add_failures(&mut table);
+        self.add_speed(&mut table);
         table
     }
 
-    fn totals(&self, out: &mut String) {
-        let mut line = |what: &str, rows: u64, rest: &str| {
-            let share = if what == "in" { String::new() } else { format!("  {:>7}", percent(rows, self.rows_in)) };
-            // Writing to a string does not fail.
-            let _ = writeln!(out, "{:<9} {:>13}{share}  {rest}", what, count(rows));
-        };
-        line("in", self.rows_in, &format!("{} of text in {} files", bytes(self.bytes_in), self.input_files));
+    fn totals(&self) -> Vec<[String; 4]> {
+        let row = |what: &str, rows: u64, share: String, rest: String| [what.to_owned(), count(rows), share, rest];
+        let of_all = |rows: u64| percent(rows, self.rows_in);
         let tokens = self.tokens_kept.map_or(String::new(), |tokens| format!(", about {} tokens", short(tokens)));
-        line(
-            "kept",
-            self.rows_kept,
-            &format!("{} of text in {} files{tokens}", bytes(self.bytes_kept), self.kept_files.len()),
-        );
-        line("rejected", self.rows_rejected, "");
+        let text_in = format!("{} of text in {}", bytes(self.bytes_in), files(self.input_files));
+        let text_kept =
+            format!("{} of text in {} under kept/{tokens}", bytes(self.bytes_kept), files(self.kept_files.len()));
+        let reasons = format!("each with its reason, in {} under rejected/", files(self.rejected_files.len()));
+        let mut rows = vec![
+            row("read", self.rows_in, String::new(), text_in),
+            row("kept", self.rows_kept, of_all(self.rows_kept), text_kept),
+            row("rejected", self.rows_rejected, of_all(self.rows_rejected), reasons),
+        ];
         if !self.failed.is_empty() {
-            let unknown = if self.rows_failed_known { "" } else { " and an unknown number of rows more" };
-            line("failed", self.rows_failed, &format!("of {} files{unknown}", self.failed.len()));
-            for failure in &self.failed {
-                let _ = writeln!(out, "  {}: {}", failure.file, failure.message);
-            }
+            let more = if self.rows_failed_known { "" } else { " or more" };
+            let broken = format!("{more} not read; {} broke:", files(self.failed.len()));
+            rows.push(row("failed", self.rows_failed, String::new(), broken.trim_start().to_owned()));
         }
+        rows
+    }
+
+    fn add_failures(&self, out: &mut String) {
+        for failure in &self.failed {
+            // Writing to a string does not fail.
+            let _ = writeln!(out, "    {}: {}", failure.file, failure.message);
+        }
+    }
+
+    fn add_speed(&self, out: &mut String) {
+        if self.already_done || self.seconds <= 0.0 {
+            return;
+        }
+        let CoreSeconds { read, stages, write } = self.core_seconds;
+        let _ = writeln!(
+            out,
+            "\nin {:.1} s: {} documents/s, {}/s; {:.1} s of computing: {:.1} reading, {:.1} stages, {:.1} writing",
+            self.seconds,
+            count((self.rows_in as f64 / self.seconds) as u64),
+            bytes((self.bytes_in as f64 / self.seconds) as u64),
+            read + stages + write,
+            read,
+            stages,
+            write,
+        );
     }
 }
 
-/// Columns side by side: the first to the left, the others to the right.
-fn aligned(rows: &[[String; 6]]) -> String {
+/// Columns side by side: numbers to the right, the first column and a last one of words to the left.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..6).map(width).collect();
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let is_words = |column: usize| column == 0 || rows.iter().any(|row| row[column].contains(" of text"));
+    let words: Vec<bool> = (0..N).map(is_words).collect();
     let mut out = String::new();
     for row in rows {
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1).filter(|(_, width)| **width > 0) {
-            let _ = write!(line, "  {cell:>width$}");
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate().filter(|(column, _)| widths[*column] > 0) {
+            let gap = if column == 0 { "" } else { "  " };
+            let width = widths[column];
+            let _ =
+                if words[column] { write!(line, "{gap}{cell:<width$}") } else { write!(line, "{gap}{cell:>width$}") };
         }
         out.push_str(line.trim_end());
         out.push('\n');
     }
     out
+}
+
+fn files(n: usize) -> String {
+    if n == 1 { "1 file".into() } else { format!("{} files", count(n as u64)) }
 }
 
 /// A number with its thousands apart.
@@ -117,13 +145,86 @@ fn scaled(n: u64, units: &[&str]) -> String {
     }
 }
 
+/// A share as it is read: nothing at all is blank, and little is not nothing.
+fn share(part: u64, whole: u64) -> String {
+    if part == 0 { String::new() } else { percent(part, whole) }
+}
+
 fn percent(part: u64, whole: u64) -> String {
-    format!("{:.1} %", part as f64 / (whole as f64).max(1.0) * 100.0)
+    let percent = part as f64 / (whole as f64).max(1.0) * 100.0;
+    if part > 0 && percent < 0.05 { "< 0.1 %".into() } else { format!("{percent:.1} %") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::StageReport;
+    use crate::tally::StageTally;
+    use crate::task::Failure;
+
+    fn stage(name: &str, seen: u64, rewritten: u64, dropped: &[(&'static str, u64)], time_share: f64) -> StageReport {
+        let dropped = dropped.iter().map(|&(reason, n)| (reason.into(), n)).collect();
+        let tally = StageTally { seen, rewritten, dropped, ..StageTally::default() };
+        StageReport { name: name.into(), stage: name.into(), tally, time_share }
+    }
+
+    fn report() -> Report {
+        Report {
+            rows_in: 76_884,
+            rows_kept: 37_079,
+            rows_rejected: 39_805,
+            bytes_in: 285_300_000,
+            bytes_kept: 122_000_000,
+            tokens_kept: Some(41_200_000),
+            reader: [("null_text".to_owned(), 3)].into(),
+            stages: vec![
+                stage("whitespace", 76_881, 33_380, &[], 0.25),
+                stage("word_count", 76_881, 0, &[("too_many_words", 2), ("too_few_words", 39_800)], 0.75),
+            ],
+            input_files: 8,
+            kept_files: vec![String::new(); 2],
+            rejected_files: vec![String::new()],
+            core_seconds: CoreSeconds { read: 2.25, stages: 16.5, write: 3.0 },
+            seconds: 12.34,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn the_table_says_what_became_of_every_document() {
+        insta::assert_snapshot!(report().table(), @r"
+        stage               documents  rewritten  dropped    share  time
+        reader                 76,884                   3  < 0.1 %
+            null_text                                   3  < 0.1 %
+        whitespace             76,881     33,380                    25 %
+        word_count             76,881              39,802   51.8 %  75 %
+            too_few_words                          39,800   51.8 %
+            too_many_words                              2  < 0.1 %
+
+        read      76,884          285.3 MB of text in 8 files
+        kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
+        rejected  39,805  51.8 %  each with its reason, in 1 file under rejected/
+
+        in 12.3 s: 6,230 documents/s, 23.1 MB/s; 21.8 s of computing: 2.2 reading, 16.5 stages, 3.0 writing
+        ");
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_said_last() {
+        let failure = Failure { file: "b.parquet".into(), message: "the footer is cut off".into(), rows: None };
+        let report = Report { failed: vec![failure], already_done: true, stages: vec![], ..report() };
+        insta::assert_snapshot!(report.table(), @r"
+        stage          documents  rewritten  dropped    share  time
+        reader            76,884                   3  < 0.1 %
+            null_text                              3  < 0.1 %
+
+        read      76,884          285.3 MB of text in 8 files
+        kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
+        rejected  39,805  51.8 %  each with its reason, in 1 file under rejected/
+        failed         0          or more not read; 1 file broke:
+            b.parquet: the footer is cut off
+        ");
+    }
 
     #[test]
     fn numbers_are_readable() {
