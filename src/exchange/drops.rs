@@ -142,6 +142,8 @@ pub fn settle(drops: Sorter<DropRow>, dropped: &DocSet, spill: &SpillDir, memory
                 };
                 row.kept = gone.kept;
                 row.similarity = through(row.similarity, gone.similarity);
+                // Held against the lower bar of the two, or a sound ruling would look like a wrong one.
+                row.threshold = row.threshold.min(gone.threshold);
             }
             drops.push(row)?;
         }
