@@ -236,7 +236,7 @@ impl Chain {
         let mut rejects: Vec<Reject<'_>> = Vec::new();
         let (mut bad, mut rulings) = (bad.iter().peekable(), rulings);
 
-        for row in 0..n_rows {
+        for (row, keep) in keep.iter_mut().enumerate() {
             let n_rulings = rulings.iter().take_while(|(ruled, _)| *ruled == row).count();
             let (own_rulings, later) = rulings.split_at(n_rulings);
             rulings = later;
@@ -276,7 +276,7 @@ impl Chain {
                     }
                     if self.writes {
                         any_rewritten |= matches!(text, Cow::Owned(_));
-                        keep[row] = true;
+                        *keep = true;
                         kept_texts.push(text);
                         kept_values.push(columns.values);
                     }
@@ -734,7 +734,7 @@ fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value
                 builder.append_option(value.and_then(|value| match value {
                     Value::Str(value) => Some(value.as_ref()),
                     _ => None,
-                }))
+                }));
             });
             Arc::new(builder.finish())
         }
@@ -744,7 +744,7 @@ fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value
                 builder.append_option(value.and_then(|value| match value {
                     Value::U32(value) => Some(*value),
                     _ => None,
-                }))
+                }));
             });
             Arc::new(builder.finish())
         }
@@ -754,7 +754,7 @@ fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value
                 builder.append_option(value.and_then(|value| match value {
                     Value::F32(value) => Some(*value),
                     _ => None,
-                }))
+                }));
             });
             Arc::new(builder.finish())
         }

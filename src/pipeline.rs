@@ -467,7 +467,7 @@ mod tests {
         );
         check_refused("[stage]\nmin = 1", "p.toml: `stage` is a list; each stage begins with `[[stage]]`");
         check_refused("[[stage]]\nmin = 1", "p.toml: stage 1: `use = \"STAGE\"` is missing");
-        check_refused("[[stage]\n", "p.toml: line 1: unclosed array table, expected `]]`");
+        check_refused("[[stage]\n", "p.toml: line 1: unclosed array table, expected `]`");
     }
 
     #[test]

@@ -117,6 +117,7 @@ mod tests {
         Schema::new(columns.iter().map(|(name, ty, null)| Field::new(*name, ty.clone(), *null)).collect::<Vec<_>>())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better in a table of cases")]
     #[track_caller]
     fn check(a: DataType, b: DataType, expected: Option<DataType>) {
         assert_eq!(common_type(&a, &b), expected);

@@ -72,11 +72,7 @@ impl Try {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let (table, _) = read_table(&self.pipeline)?;
         let pipeline = Pipeline::from_table(table, &self.pipeline.display().to_string())?;
-        if self.jsonl {
-            self.lines(&pipeline)?
-        } else {
-            self.text(&pipeline)?
-        }
+        if self.jsonl { self.lines(&pipeline) } else { self.text(&pipeline) }?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -64,8 +64,7 @@ impl Default for GopherQuality {
 
 impl Settings for GopherQuality {
     const NAME: &'static str = "gopher_quality";
-    const ABOUT: &'static str =
-        "drops documents by Gopher's quality rules: word counts and lengths, symbols, stop words";
+    const ABOUT: &'static str = "drops documents by Gopher's quality rules: word lengths, symbols, stop words";
     type Stage = Self;
 
     fn build(mut self) -> Result<Self, String> {

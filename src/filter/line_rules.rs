@@ -75,8 +75,7 @@ impl Default for LineRules {
 
 impl Settings for LineRules {
     const NAME: &'static str = "line_rules";
-    const ABOUT: &'static str =
-        "takes out lines of capitals, numbers, counters or one word; drops what consists of them";
+    const ABOUT: &'static str = "takes out lines of capitals, numbers, counters, one word; drops texts with many";
     type Stage = LineEditor;
 
     fn build(self) -> Result<LineEditor, String> {

@@ -213,10 +213,11 @@ mod tests {
 
     #[test]
     fn nothing_found_is_refused() {
-        let error = find(&["/no/such/folder".into()]).map(|_| ()).expect_err("refused");
+        let refused = |spec: &str| find(&[spec.to_owned()]).map(drop).expect_err("refused").to_string();
+        assert_eq!(refused("/no/such/folder/*.jsonl"), "/no/such/folder: there is no such file or folder");
         assert_eq!(
-            error.to_string(),
-            "/no/such/folder: no input files; looked for .parquet, .jsonl, .jsonl.gz and .jsonl.zst"
+            refused("src/*.parquet"),
+            "src/*.parquet: no input files; looked for .parquet, .jsonl, .jsonl.gz and .jsonl.zst"
         );
     }
 }

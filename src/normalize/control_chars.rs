@@ -25,7 +25,7 @@ pub struct ControlChars {}
 
 impl Settings for ControlChars {
     const NAME: &'static str = "control_chars";
-    const ABOUT: &'static str = "removes control, zero-width and direction characters that are neither seen nor read";
+    const ABOUT: &'static str = "removes control, zero-width and direction characters that nobody sees";
     type Stage = Self;
 
     fn build(self) -> Result<Self, String> {
