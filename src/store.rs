@@ -119,7 +119,7 @@ impl ReadAt for RemoteFile {
         let range = offset..offset + buffer.len() as u64;
         let bytes = runtime()
             .block_on(self.store.get_range(&self.path, range))
-            .map_err(|error| Error::io(&self.name, error))?;
+            .map_err(|error| remote_error(&self.name, &error))?;
         if bytes.len() != buffer.len() {
             return Err(Error::io(&self.name, "the file is shorter than its listing says"));
         }
@@ -262,7 +262,7 @@ impl Folder {
         }
         let objects: Vec<_> = runtime()
             .block_on(self.store.list(Some(&self.root)).try_collect())
-            .map_err(|error| Error::io(&self.name, error))?;
+            .map_err(|error| remote_error(&self.name, &error))?;
         let mut found: Vec<_> = objects
             .into_iter()
             .filter_map(|meta| {
@@ -292,7 +292,7 @@ impl Folder {
         match runtime().block_on(self.store.head(&self.object(path))) {
             Ok(meta) => Ok(Some(Found { path: path.to_owned(), size: meta.size, etag: etag_of(&meta) })),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(Error::io(self.name_of(path), error)),
+            Err(error) => Err(remote_error(self.name_of(path), &error)),
         }
     }
 
@@ -327,7 +327,7 @@ impl Folder {
                 Err(error) => Err(Error::io(local.display(), error)),
             };
         }
-        let failed = |error| Error::io(self.name_of(path), error);
+        let failed = |error| remote_error(self.name_of(path), &error);
         runtime().block_on(async {
             match self.store.get(&self.object(path)).await {
                 Ok(object) => object.bytes().await.map(Some).map_err(failed),
@@ -365,7 +365,7 @@ impl Folder {
         }
         match runtime().block_on(self.store.delete(&self.object(path))) {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Error::io(self.name_of(path), error)),
+            Err(error) => Err(remote_error(self.name_of(path), &error)),
         }
     }
 
@@ -399,6 +399,21 @@ impl Folder {
     fn object(&self, path: &str) -> ObjectPath {
         path.split('/').filter(|part| !part.is_empty()).fold(self.root.clone(), ObjectPath::join)
     }
+}
+
+/// What a store said, with what can be done about it in front.
+fn remote_error(place: impl std::fmt::Display, error: &dyn std::fmt::Display) -> Error {
+    let said = error.to_string();
+    let is = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+    let hint = if is(&["NoSuchBucket", "ContainerNotFound", "bucket does not exist"]) {
+        "there is no such bucket"
+    } else if is(&["403 Forbidden", "401 Unauthorized", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"])
+    {
+        "access is denied; check the credentials in the environment"
+    } else {
+        return Error::io(place, said);
+    };
+    Error::io(place, format!("{hint} ({said})"))
 }
 
 fn etag_of(meta: &object_store::ObjectMeta) -> String {
@@ -487,7 +502,7 @@ impl Upload {
             Sink::Local(sink) => sink.finish(),
             Sink::Remote(writer) => runtime().block_on(writer.shutdown()),
         };
-        done.map_err(|error| Error::io(&self.name, error))?;
+        done.map_err(|error| remote_error(&self.name, &error))?;
         self.sink = None;
         Ok(self.n_bytes)
     }
