@@ -239,6 +239,7 @@ impl Chain {
         let mut rejects: Vec<Reject<'_>> = Vec::new();
         let (mut bad, mut rulings) = (bad.iter().peekable(), rulings);
 
+        #[expect(clippy::needless_range_loop, reason = "a row is a place in many columns, not only in `keep`")]
         for row in 0..n_rows {
             let n_rulings = rulings.iter().take_while(|(ruled, _)| *ruled == row).count();
             let (own_rulings, later) = rulings.split_at(n_rulings);
@@ -747,7 +748,7 @@ fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value
                 builder.append_option(value.and_then(|value| match value {
                     Value::Str(value) => Some(value.as_ref()),
                     _ => None,
-                }))
+                }));
             });
             Arc::new(builder.finish())
         }
@@ -757,7 +758,7 @@ fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value
                 builder.append_option(value.and_then(|value| match value {
                     Value::U32(value) => Some(*value),
                     _ => None,
-                }))
+                }));
             });
             Arc::new(builder.finish())
         }
@@ -767,7 +768,7 @@ fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value
                 builder.append_option(value.and_then(|value| match value {
                     Value::F32(value) => Some(*value),
                     _ => None,
-                }))
+                }));
             });
             Arc::new(builder.finish())
         }

@@ -118,6 +118,7 @@ mod tests {
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "so that tests read as tables")]
     fn check(a: DataType, b: DataType, expected: Option<DataType>) {
         assert_eq!(common_type(&a, &b), expected);
         assert_eq!(common_type(&b, &a), expected, "either way round");

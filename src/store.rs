@@ -397,7 +397,7 @@ impl Folder {
     }
 
     fn object(&self, path: &str) -> ObjectPath {
-        path.split('/').filter(|part| !part.is_empty()).fold(self.root.clone(), |root, part| root.join(part))
+        path.split('/').filter(|part| !part.is_empty()).fold(self.root.clone(), ObjectPath::join)
     }
 }
 

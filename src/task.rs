@@ -130,7 +130,7 @@ pub fn run(job: &PassJob<'_>, task: u32, source: &Source, resources: &Resources<
         job.chain.run(&batch, &bad, &work.rulings)
     };
     let reading = Reading { source, schema: &job.schema, columns: &job.columns, text_column: job.text_column };
-    let outcome = stream(&reading, rulings, resources, &work, &mut |output, bytes| leaves.add(output, bytes))?;
+    let outcome = stream(&reading, rulings, resources, &work, &mut |output, bytes| leaves.add(&output, bytes))?;
     let mut report = leaves.finish()?;
     report.failed = outcome.failed;
     report.piece_rows = outcome.piece_rows;
@@ -160,7 +160,7 @@ impl<'r> Leaves<'r> {
         Self { job, resources, task, kept: None, rejected: None, links: None, keys: None, key_rows: 0, tally }
     }
 
-    fn add(&mut self, output: Output, source_bytes: u64) -> Result<()> {
+    fn add(&mut self, output: &Output, source_bytes: u64) -> Result<()> {
         let start = Instant::now();
         let progress = self.resources.progress;
         progress.done.fetch_add(source_bytes, Ordering::Relaxed);
@@ -174,7 +174,7 @@ impl<'r> Leaves<'r> {
         Ok(())
     }
 
-    fn write(&mut self, output: Output) -> Result<()> {
+    fn write(&mut self, output: &Output) -> Result<()> {
         let (job, task) = (self.job, self.task);
         if job.writes {
             self.kept()?.write(&output.kept)?;
@@ -192,7 +192,7 @@ impl<'r> Leaves<'r> {
             writer(&mut self.links, job, &stem, &schema, &settings)?.write(&batch)?;
         }
         if job.chain.n_sections() > 0 {
-            self.write_keys(&output)?;
+            self.write_keys(output)?;
         }
         Ok(())
     }
