@@ -119,6 +119,7 @@ mod tests {
 
     #[expect(clippy::needless_pass_by_value, reason = "reads better in a table of cases")]
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "so that tests read as tables")]
     fn check(a: DataType, b: DataType, expected: Option<DataType>) {
         assert_eq!(common_type(&a, &b), expected);
         assert_eq!(common_type(&b, &a), expected, "either way round");

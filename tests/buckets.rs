@@ -141,7 +141,7 @@ fn large_shards_are_uploaded_in_parts() {
 #[test]
 fn a_killed_run_goes_on_in_the_bucket() {
     let bucket = Bucket::new();
-    corpus::write_parquet(&bucket.work.path("in"), &corpus::documents(44, 500), 3, 20);
+    corpus::write_parquet(&bucket.work.path("in"), &corpus::documents(44, 200), 3, 20);
     let run = "run p.toml --input in --task-size 20KB --threads 2 --output";
     bucket.run(&format!("{run} local")).ends_with(0);
     let start = Instant::now();

@@ -146,8 +146,10 @@ pub fn look(pipeline: &Arc<Pipeline>, inputs: &[String], task_size: u64) -> Resu
 
 /// Removes what stands between passes, unless the user wants to keep it.
 fn remove_work(run: &Run, run_dir: &RunDir, passes: &[Pass]) -> Result<()> {
-    let passes = passes.iter().filter(|_| !run.keep_work);
-    passes.map(|pass| run_dir.folder().remove_all(&format!("_trommel/{}", pass.index))).collect()
+    if run.keep_work {
+        return Ok(());
+    }
+    passes.iter().try_for_each(|pass| run_dir.folder().remove_all(&format!("_trommel/{}", pass.index)))
 }
 
 /// A run that is under way.

@@ -123,6 +123,8 @@ impl LineReader {
         if self.pending.starts_with(b"\xef\xbb\xbf") {
             self.pending.drain(..3);
             self.position += 3;
+            // The mark belongs to the first line, which is ours also where our part ends inside the mark.
+            self.end = self.end.map(|end| if end > 0 { end.max(self.position + 1) } else { end });
         }
         Ok(())
     }
@@ -517,5 +519,136 @@ impl Column {
             Self::Bools(mut builder) => Arc::new(builder.finish()),
             Self::Other(data_type, len) => arrow::array::new_null_array(&data_type, len),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Memory(Vec<u8>);
+
+    impl ReadAt for Memory {
+        fn size(&self) -> u64 {
+            self.0.len() as u64
+        }
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+            buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
+            Ok(())
+        }
+    }
+
+    /// The rows of a range of a file, and what stopped it.
+    fn read(bytes: &[u8], compression: Compression, range: Option<Range<u64>>) -> (Vec<Vec<u8>>, Option<String>) {
+        let mut got = Vec::new();
+        let file = Arc::new(Memory(bytes.to_vec()));
+        let mut reader = match LineReader::open(file, "f", compression, range, 64 << 10) {
+            Ok(reader) => reader,
+            Err(error) => return (got, Some(error.to_string())),
+        };
+        loop {
+            match reader.next_chunk() {
+                Ok(Some(Chunk::Lines(lines))) => got.extend(rows(&lines.bytes).map(<[u8]>::to_vec)),
+                Ok(Some(Chunk::Batch(_))) => unreachable!("lines are no batch"),
+                Ok(None) => return (got, None),
+                Err(error) => return (got, Some(error.to_string())),
+            }
+        }
+    }
+
+    fn plain(text: &str, range: Option<Range<u64>>) -> Vec<Vec<u8>> {
+        let (rows, error) = read(text.as_bytes(), Compression::None, range);
+        assert_eq!(error, None);
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_yields_each_line_once(
+            mark in prop::bool::ANY,
+            lines in prop::collection::vec("[a-c]{0,4}\r?", 0..20),
+            last in "[a-c]{0,3}",
+            mut cuts in prop::collection::vec(0u64..120, 0..6),
+        ) {
+            let mark = if mark { "\u{feff}" } else { "" };
+            let text = format!("{mark}{}{last}", lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+            cuts.sort_unstable();
+            let bounds: Vec<u64> = [0].into_iter().chain(cuts).chain([u64::MAX]).collect();
+            let cut: Vec<_> = bounds.windows(2).flat_map(|pair| plain(&text, Some(pair[0]..pair[1]))).collect();
+            prop_assert_eq!(cut, plain(&text, None));
+        }
+
+        #[test]
+        fn a_truncated_run_has_its_first_rows(lines in prop::collection::vec("[a-c]{0,3}\r?", 0..12), n in 0u64..14) {
+            let mut all = Lines::new(lines.join("\n").into_bytes());
+            let expected: Vec<_> = rows(&all.bytes).take(n as usize).map(<[u8]>::to_vec).collect();
+            all.truncate(n);
+            prop_assert_eq!(all.n_rows(), expected.len() as u64);
+            prop_assert_eq!(rows(&all.bytes).map(<[u8]>::to_vec).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn runs_of_lines_end_where_lines_do() {
+        let line = "x".repeat(300_000);
+        let text = format!("{line}\n").repeat(12) + "end";
+        assert_eq!(plain(&text, None).len(), 13);
+        let third = text.len() as u64 / 3;
+        let cut: Vec<_> = [0..third, third..2 * third, 2 * third..u64::MAX]
+            .into_iter()
+            .flat_map(|range| plain(&text, Some(range)))
+            .collect();
+        assert_eq!(cut, plain(&text, None));
+    }
+
+    #[test]
+    fn whole_lines_before_a_break_are_good_and_the_place_is_told_once() {
+        let text: String = (0..50_000).map(|i| format!("{{\"n\":{}}}\n", i * 7919 % 50_021)).collect();
+        let zst = zstd::encode_all(text.as_bytes(), 1).expect("memory takes all");
+        let (rows, error) = read(&zst[..zst.len() / 2], Compression::Zstd, None);
+        assert!(rows.len() > 1000 && rows.iter().zip(text.lines()).all(|(row, line)| row == line.as_bytes()));
+        let error = error.expect("the stream is cut");
+        assert_eq!((error.matches("after line").count(), error.matches("f: ").count()), (1, 1), "{error}");
+    }
+
+    #[track_caller]
+    fn check(line: &str, expected: &[(&str, Option<&str>)], bad: Option<&str>) {
+        let fields =
+            [("id", DataType::Utf8), ("text", DataType::Utf8), ("n", DataType::Int32), (EXTRA, DataType::Utf8)];
+        let schema = Arc::new(Schema::new(fields.map(|(name, ty)| Field::new(name, ty, true)).to_vec()));
+        let (batch, got_bad) = Lines::new(line.as_bytes().to_vec()).decode(&schema, "text");
+        assert_eq!(got_bad.first().map(|(_, reason)| *reason), bad);
+        for (name, value) in expected {
+            let column =
+                arrow::compute::cast(batch.column_by_name(name).expect("a column"), &DataType::Utf8).expect("text");
+            let column = arrow::array::AsArray::as_string::<i32>(&column);
+            assert_eq!(column.iter().next().flatten(), *value, "{name}");
+        }
+    }
+
+    #[test]
+    fn fields_find_their_columns_or_travel_in_extra() {
+        check(
+            r#"{"id": 7, "text": "t", "n": 5}"#,
+            &[("id", Some("7")), ("text", Some("t")), ("n", Some("5")), (EXTRA, None)],
+            None,
+        );
+        check(r#"{"text": "t", "n": 5000000000}"#, &[("n", None), (EXTRA, Some(r#"{"n":5000000000}"#))], None);
+        check(r#"{"text": "t", "a": null, "extra": [1]}"#, &[(EXTRA, Some(r#"{"a":null,"extra":[1]}"#))], None);
+        check(r#"{"text": "first", "text": "last"}"#, &[("text", Some("last")), (EXTRA, None)], None);
+        check(r#"{"text": "first", "text": null}"#, &[("text", None)], None);
+    }
+
+    #[test]
+    fn a_line_that_is_no_document_is_saved_as_its_text() {
+        check("[1]", &[("text", Some("[1]"))], Some("invalid_json"));
+        check(
+            r#"{"id": "x", "text": 5}"#,
+            &[("id", Some("x")), ("text", Some(r#"{"id": "x", "text": 5}"#))],
+            Some("text_not_a_string"),
+        );
+        check(r#"{"text": "\ud800"}"#, &[("text", Some(r#"{"text": "\ud800"}"#))], Some("invalid_utf8"));
     }
 }

@@ -168,15 +168,15 @@ pub enum Chunk {
     Lines(jsonl::Lines),
 }
 
-/// A row that could not be read as a document, and the reason.
-pub type BadRow = (usize, &'static str);
+/// Rows that could not be read as documents, with the reason, in order.
+pub type BadRows = Vec<(usize, &'static str)>;
 
 /// A batch of documents as they were read.
 pub struct Decoded {
     /// The documents, in the schema that was asked for.
     pub batch: RecordBatch,
-    /// Rows that could not be read as documents, with the reason, in order. Their text is what could be saved.
-    pub bad: Vec<BadRow>,
+    /// The rows that are none. Their text is what could be saved.
+    pub bad: BadRows,
     /// The bytes of text.
     pub text_bytes: usize,
 }
@@ -235,7 +235,7 @@ pub fn string_bytes(column: &dyn Array) -> usize {
 }
 
 /// The text column, read as bytes, as text: rows that are not UTF-8 are repaired and reported.
-fn check_text(batch: &RecordBatch, text_column: &str) -> Result<(RecordBatch, Vec<BadRow>), String> {
+fn check_text(batch: &RecordBatch, text_column: &str) -> Result<(RecordBatch, BadRows), String> {
     let Ok(index) = batch.schema_ref().index_of(text_column) else { return Ok((batch.clone(), Vec::new())) };
     let column = batch.column(index);
     let text: Result<ArrayRef, _> = match column.data_type() {

@@ -321,3 +321,102 @@ impl Read for PageHeader {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    struct Memory(Vec<u8>);
+
+    impl ReadAt for Memory {
+        fn size(&self) -> u64 {
+            self.0.len() as u64
+        }
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+            buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
+            Ok(())
+        }
+    }
+
+    /// A file of `n` documents in row groups of `group`.
+    fn file(n: usize, group: usize, words: usize) -> Vec<u8> {
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..n).map(|i| format!("{i} ").repeat(words))));
+        let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..n).map(|i| i.to_string())));
+        let batch = RecordBatch::try_from_iter([("id", ids), ("text", texts)]).expect("columns");
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("a writer");
+        writer.write(&batch).expect("written");
+        writer.into_inner().expect("a footer")
+    }
+
+    fn open(bytes: &[u8]) -> Result<ParquetFile> {
+        ParquetFile::open(Arc::new(Memory(bytes.to_vec())), "f")
+    }
+
+    /// The rows of each batch, the columns of the first, and what stopped it.
+    fn read(
+        bytes: &[u8],
+        groups: Range<usize>,
+        others: Option<Vec<String>>,
+        window: u64,
+    ) -> (Vec<usize>, usize, Option<String>) {
+        let columns = Columns { text: "text".into(), others };
+        let (mut rows, mut n_columns) = (Vec::new(), 0);
+        let mut reader = open(bytes).and_then(|file| file.read(groups, &columns, window)).expect("a footer");
+        loop {
+            match reader.next_chunk() {
+                Ok(Some(Chunk::Batch(batch))) => {
+                    n_columns = batch.num_columns();
+                    rows.push(batch.num_rows());
+                }
+                Ok(Some(Chunk::Lines(_))) => unreachable!("a batch is no lines"),
+                Ok(None) => return (rows, n_columns, None),
+                Err(error) => return (rows, n_columns, Some(error.to_string())),
+            }
+        }
+    }
+
+    #[test]
+    fn row_groups_are_read_in_part_and_columns_too() {
+        let bytes = file(100, 30, 3);
+        assert_eq!(read(&bytes, 0..4, None, 1 << 20), (vec![30, 30, 30, 10], 2, None));
+        assert_eq!(read(&bytes, 1..3, Some(vec![]), 1 << 20), (vec![30, 30], 1, None));
+        assert_eq!(read(&bytes, 2..2, None, 1 << 20), (vec![], 0, None));
+        assert_eq!(read(&file(0, 30, 3), 0..0, None, 1 << 20), (vec![], 0, None));
+    }
+
+    #[test]
+    fn batches_depend_on_the_file_alone() {
+        let bytes = file(2000, 5000, 2000);
+        let (rows, _, error) = read(&bytes, 0..1, None, 1);
+        assert_eq!((rows.iter().sum::<usize>(), error), (2000, None));
+        assert!(rows.len() > 3, "a row group is no batch: {rows:?}");
+        assert_eq!(read(&bytes, 0..1, None, 1 << 30).0, rows);
+    }
+
+    /// Whatever byte is wrong, rows before it come out, or an error that names the file: never a panic here
+    /// that the task would have to catch, and never more rows than there are.
+    #[test]
+    fn broken_bytes_are_errors_with_a_place() {
+        let sound = file(60, 20, 3);
+        for at in (0..sound.len()).step_by(7) {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 0xff;
+            let opened = std::panic::catch_unwind(|| open(&bytes).map(|file| file.row_groups().len()));
+            let Ok(Ok(n_groups)) = opened else { continue };
+            let Ok((rows, _, error)) = std::panic::catch_unwind(|| read(&bytes, 0..n_groups, None, 1 << 20)) else {
+                continue;
+            };
+            assert!(rows.iter().sum::<usize>() <= 60, "byte {at}: {rows:?}");
+            if let Some(error) = error {
+                assert!(error.starts_with("f: row group "), "byte {at}: {error}");
+            }
+        }
+        let cut = open(&sound[..sound.len() / 2]).map(|_| ()).expect_err("no footer");
+        assert!(cut.to_string().starts_with("f: "), "{cut}");
+    }
+}

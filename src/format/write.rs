@@ -254,3 +254,89 @@ pub fn between_passes(settings: &OutputSettings) -> OutputSettings {
 pub fn rejects(settings: &OutputSettings) -> OutputSettings {
     OutputSettings { format: OutputFormat::Parquet, ..settings.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+    use parquet::file::metadata::RowGroupMetaData;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn documents(n: usize) -> RecordBatch {
+        let text = |i: usize| format!("text {i} {}", "lorem ipsum ".repeat(i * 7919 % 41));
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..n).map(text)));
+        let sources: ArrayRef =
+            Arc::new(StringArray::from_iter((0..n).map(|i| (i % 5 > 0).then(|| format!("s{}", i % 7)))));
+        let sources = cast(&sources, &DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)));
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..n as i64).map(|i| i * i)));
+        let extra: ArrayRef =
+            Arc::new(StringArray::from_iter((0..n).map(|i| (i % 3 > 0).then(|| format!("{{\"e\":{i}}}")))));
+        let columns = [("text", texts), ("source", sources.expect("a dictionary")), ("n", numbers), (EXTRA, extra)];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).expect("columns")
+    }
+
+    /// The file that these documents make when they come in batches that end at `cuts`.
+    fn written(batch: &RecordBatch, cuts: &[usize], settings: &OutputSettings) -> Vec<u8> {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder::local(dir.path()).expect("a folder");
+        let mut writer = ShardWriter::create(&folder, "a", &batch.schema(), "text", settings).expect("begun");
+        let ends = cuts.iter().copied().chain([batch.num_rows()]);
+        let mut start = 0;
+        for end in ends {
+            writer.write(&batch.slice(start, end - start)).expect("written");
+            start = end;
+        }
+        let done = writer.finish().expect("finished");
+        assert_eq!(done.rows, batch.num_rows() as u64);
+        let bytes = std::fs::read(dir.path().join(&done.path)).expect("a file");
+        assert_eq!(done.bytes, bytes.len() as u64);
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn batches_do_not_show(cuts in prop::collection::vec(0usize..5000, 0..12), group in prop::sample::select(vec![700, 1500, 100_000])) {
+            let batch = documents(5000);
+            let mut cuts = cuts;
+            cuts.sort_unstable();
+            for format in [OutputFormat::Parquet, OutputFormat::Jsonl, OutputFormat::JsonlZst] {
+                let settings = OutputSettings { format, row_group_rows: group, row_group_bytes: 600_000, ..OutputSettings::default() };
+                prop_assert!(written(&batch, &cuts, &settings) == written(&batch, &[], &settings), "{format:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn row_groups_are_cut_by_rows_and_by_bytes() {
+        let batch = documents(1000);
+        let groups = |settings: OutputSettings| {
+            let file =
+                SerializedFileReader::new(bytes::Bytes::from(written(&batch, &[300], &settings))).expect("Parquet");
+            file.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect::<Vec<_>>()
+        };
+        assert_eq!(groups(OutputSettings { row_group_rows: 400, ..OutputSettings::default() }), [400, 400, 200]);
+        let by_bytes = groups(OutputSettings { row_group_bytes: 50_000, ..OutputSettings::default() });
+        assert!(by_bytes.len() > 3, "{by_bytes:?}");
+        assert_eq!(groups(OutputSettings::default()), [1000]);
+    }
+
+    #[test]
+    fn extra_fields_are_fields_again() {
+        let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, None, Some("d")]));
+        let extra: ArrayRef = Arc::new(StringArray::from(vec![
+            Some("{\"id\":1,\"x\":[2]}"),
+            Some("{\"id\":{}}"),
+            None,
+            Some("no object"),
+        ]));
+        let batch =
+            RecordBatch::try_from_iter_with_nullable([("id", ids, true), (EXTRA, extra, true)]).expect("columns");
+        let lines = String::from_utf8(json_lines(&batch).expect("lines")).expect("text");
+        assert_eq!(lines, "{\"id\":\"a\",\"x\":[2]}\n{\"id\":{}}\n{}\n{\"id\":\"d\",\"extra\":\"no object\"}\n");
+    }
+}
