@@ -117,7 +117,6 @@ mod tests {
         Schema::new(columns.iter().map(|(name, ty, null)| Field::new(*name, ty.clone(), *null)).collect::<Vec<_>>())
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "reads better in a table of cases")]
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "so that tests read as tables")]
     fn check(a: DataType, b: DataType, expected: Option<DataType>) {

@@ -1,4 +1,5 @@
 //! What a run may hold is bounded by `--memory`, not by the size of a row group.
+#![expect(clippy::print_stderr, reason = "the measured figures are wanted")]
 
 mod common;
 
