@@ -1,5 +1,7 @@
-//! What a run may hold is bounded by `--memory`, not by the size of a row group.
-#![expect(clippy::print_stderr, reason = "the measured figures are wanted")]
+//! What a run holds does not grow with the size of a row group.
+//!
+//! `--memory 64MB` is not kept to the letter yet: 137 MiB were measured on 100 MB of text in one row group, and
+//! 155 MiB on 300 MB. The bounds below hold that it does not get worse.
 
 mod common;
 
@@ -58,7 +60,7 @@ fn one_giant_row_group_is_read_in_a_bounded_amount() {
     }
     let footer = writer.expect("there was a batch").close().expect("a footer");
     assert_eq!(footer.row_groups().len(), 1);
-    for (memory, most) in [("64MB", 300), ("2GB", 2200)] {
+    for (memory, most) in [("64MB", 220), ("2GB", 400)] {
         let peak = peak(&work, &format!("dedup giant.parquet out-{memory} --threads 2 --memory {memory}"));
         eprintln!("{megabytes} MB in one row group under --memory {memory}: {peak} MiB at the most");
         assert!(peak > 10 && peak < most, "{peak} MiB under --memory {memory}");

@@ -86,7 +86,7 @@ fn fates() -> BTreeMap<&'static str, Fate> {
 const SMALL: &str = "[[stage]]\nuse = 'whitespace'\n[[stage]]\nuse = 'word_count'\nmin = 0\nmax = 10000000\n";
 
 #[track_caller]
-fn check(name: &str, fate: &Fate, ran: Ran, left: &Left, dedup: bool) {
+fn check(name: &str, fate: &Fate, ran: &Ran, left: &Left, dedup: bool) {
     assert_eq!(ran.code, Some(fate.code), "{name}: {ran}");
     assert!(ran.stderr.contains(fate.says), "{name}: no `{}` in {ran}", fate.says);
     if fate.code == 1 {
@@ -138,7 +138,7 @@ fn every_odd_file_alone() {
                 "run" => work.run(&format!("{command} --input {input} --output {output}")),
                 _ => work.run(&format!("{command} {input} {output}")),
             };
-            check(odd.name, fate, ran, &work.left(&output), kind == "dedup");
+            check(odd.name, fate, &ran, &work.left(&output), kind == "dedup");
         }
     }
     assert_eq!(done.len(), fates.len(), "every fate is tested");
