@@ -58,7 +58,7 @@ fn the_quickstart_runs_in_the_image() {
 
     let out = tempfile::tempdir().expect("a temporary folder");
     stdout(Command::new("docker").args(["cp", &format!("{}:/out/.", container.0)]).arg(out.path()));
-    for file in ["kept/00000.parquet", "rejected/00000.parquet", "report.json"] {
+    for file in ["kept/00000.parquet", "rejected/0-00000.parquet", "report.json"] {
         let size = out.path().join(file).metadata().map_or(0, |meta| meta.len());
         assert!(size > 0, "{file} is missing or empty");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{CoreSeconds, Report};
+use super::Report;
 
 impl Report {
     /// The table, for people: per stage the documents that reached it, how many it rewrote, how many it dropped
@@ -68,17 +68,12 @@ impl Report {
         if self.already_done || self.seconds <= 0.0 {
             return;
         }
-        let CoreSeconds { read, stages, write } = self.core_seconds;
         let _ = writeln!(
             out,
-            "\nin {:.1} s: {} documents/s, {}/s; {:.1} s of computing: {:.1} reading, {:.1} stages, {:.1} writing",
+            "\nin {:.1} s: {} documents/s, {} of text/s",
             self.seconds,
             count((self.rows_in as f64 / self.seconds) as u64),
             bytes((self.bytes_in as f64 / self.seconds) as u64),
-            read + stages + write,
-            read,
-            stages,
-            write,
         );
     }
 }
@@ -184,7 +179,6 @@ mod tests {
             input_files: 8,
             kept_files: vec![String::new(); 2],
             rejected_files: vec![String::new()],
-            core_seconds: CoreSeconds { read: 2.25, stages: 16.5, write: 3.0 },
             seconds: 12.34,
             ..Report::default()
         }
@@ -205,7 +199,7 @@ mod tests {
         kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
         rejected  39,805  51.8 %  each with its reason, in 1 file under rejected/
 
-        in 12.3 s: 6,230 documents/s, 23.1 MB/s; 21.8 s of computing: 2.2 reading, 16.5 stages, 3.0 writing
+        in 12.3 s: 6,230 documents/s, 23.1 MB of text/s
         ");
     }
 
