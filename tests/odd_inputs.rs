@@ -422,7 +422,7 @@ fn names_and_settings_that_are_wrong_are_refused_with_what_would_work() {
     odd::all(&work.path("in"));
     let sound = "in/sound.parquet";
     for (arguments, says) in [
-        ("dedup nowhere out".to_owned(), "nowhere: no input files; looked for .parquet, .jsonl"),
+        ("dedup nowhere out".to_owned(), "nowhere: there is no such file or folder"),
         ("dedup in/sound.parquet in".to_owned(), "in: the input is in the output folder; name another"),
         ("dedup in/sound.parquet in/missing_column".to_owned(), "the output folder is not empty (it has part-"),
         (format!("dedup {sound} out --text-column body"), "there is no column `body`; the columns are id, text"),
