@@ -351,6 +351,7 @@ impl Drop for Small<'_> {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 fn a_full_disk_is_said_and_leaves_nothing_wrong() {
     let work = Work::new();
     work.write("p.toml", PIPELINE);
