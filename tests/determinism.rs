@@ -50,11 +50,11 @@ fn check_same(a: &Left, b: &Left) {
     }
 }
 
-/// Rows of columns.
-type Table = Vec<Vec<Option<String>>>;
+/// Some columns of a table, or some of its rows.
+type Strings = Vec<Vec<Option<String>>>;
 
 /// The ids and texts that are kept, and what is said of each that is not.
-fn content(left: &Left) -> (Table, Table) {
+fn content(left: &Left) -> (Strings, Strings) {
     let (kept, rejected) = (left.kept(), left.rejected());
     let kept = ["id", "text"].map(|column| kept.strings(column)).to_vec();
     let columns = ["id", "rejected_by", "reason", "value", "duplicate_of"].map(|column| rejected.strings(column));

@@ -37,6 +37,7 @@ fn peak(work: &Work, arguments: &str) -> u64 {
 
 /// TROMMEL_TEST_MB sets the size of the file, 100 MB of text unless it is set.
 #[test]
+#[expect(clippy::print_stderr, reason = "the figures are of interest also where they are in bounds")]
 #[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
 fn one_giant_row_group_is_read_in_a_bounded_amount() {
     let megabytes = std::env::var("TROMMEL_TEST_MB").ok().and_then(|value| value.parse().ok()).unwrap_or(100);
