@@ -1,5 +1,4 @@
 //! A run that was cut short and continued is a run that was not cut.
-#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 mod common;
 #[allow(dead_code, reason = "not every test asks for all that is known of a file")]
