@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -168,7 +168,7 @@ impl Folder {
     /// A folder on the local disk.
     pub fn local(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let absolute = std::path::absolute(path).map_err(|error| Error::io(&name, error))?;
+        let absolute = without_parents(path).map_err(|error| Error::io(&name, error))?;
         let store = object_store::local::LocalFileSystem::new();
         let root =
             ObjectPath::from_absolute_path(&absolute).map_err(|error| Error::refused(format!("{name}: {error}")))?;
@@ -534,9 +534,36 @@ impl Drop for Upload {
     }
 }
 
+/// The absolute path with every `..` followed as the system would, through links as well; object stores know
+/// none. What comes after the last of them need not exist.
+fn without_parents(path: &Path) -> io::Result<PathBuf> {
+    let parts: Vec<_> = path.components().collect();
+    let Some(last) = parts.iter().rposition(|part| *part == Component::ParentDir) else {
+        return std::path::absolute(path);
+    };
+    let (parents, rest) = parts.split_at(last + 1);
+    let mut path = parents.iter().collect::<PathBuf>().canonicalize()?;
+    path.extend(rest);
+    Ok(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parent_folders_are_followed_through_links() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let inside = |path: &str| dir.path().join(path);
+        fs::create_dir_all(inside("a/b")).expect("made");
+        fs::write(inside("a/x.txt"), b"x").expect("written");
+        std::os::unix::fs::symlink(inside("a/b"), inside("link")).expect("linked");
+        let read = |path: &str| Folder::local(&inside(path)).and_then(|folder| folder.read("x.txt")).map_err(drop);
+        assert_eq!(read("a/b/.."), Ok(Some(Bytes::from_static(b"x"))));
+        assert_eq!(read("link/.."), Ok(Some(Bytes::from_static(b"x"))));
+        assert_eq!(read("link/../b/new"), Ok(None));
+        assert!(read("none/..").is_err());
+    }
 
     #[test]
     fn a_file_appears_when_it_is_finished() {
