@@ -75,10 +75,13 @@ pub struct Tally {
     pub door: StageTally,
     /// The stages, by their place in the pipeline.
     pub stages: BTreeMap<usize, StageTally>,
-    /// Nanoseconds spent reading and decoding, on any core.
+    /// Nanoseconds of CPU spent reading and decoding.
     #[serde(default)]
     pub read_nanos: u64,
-    /// Nanoseconds spent encoding and writing, on any core.
+    /// Nanoseconds of CPU spent taking batches through the stages.
+    #[serde(default)]
+    pub stage_nanos: u64,
+    /// Nanoseconds of CPU spent encoding, sorting keys and writing.
     #[serde(default)]
     pub write_nanos: u64,
 }
@@ -93,11 +96,27 @@ impl AddAssign<&Tally> for Tally {
         self.tokens_kept += other.tokens_kept;
         self.door += &other.door;
         self.read_nanos += other.read_nanos;
+        self.stage_nanos += other.stage_nanos;
         self.write_nanos += other.write_nanos;
         for (&index, tally) in &other.stages {
             *self.stages.entry(index).or_default() += tally;
         }
     }
+}
+
+/// Nanoseconds of CPU that the calling thread has used so far.
+pub fn thread_nanos() -> u64 {
+    nanos(rustix::time::ClockId::ThreadCPUTime)
+}
+
+/// Nanoseconds of CPU that all threads of the process have used so far.
+pub fn process_nanos() -> u64 {
+    nanos(rustix::time::ClockId::ProcessCPUTime)
+}
+
+fn nanos(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 #[cfg(test)]

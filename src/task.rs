@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ use crate::pipeline::OutputSettings;
 use crate::plan::Piece;
 use crate::run_dir::RunDir;
 use crate::stage::key_type;
-use crate::tally::Tally;
+use crate::tally::{Tally, thread_nanos};
 
 /// What a task did in a pass. Its file is written last: a task with a report is done.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -129,7 +129,10 @@ pub fn run(job: &PassJob<'_>, task: u32, source: &Source, resources: &Resources<
     let mut leaves = Leaves::new(job, task, resources);
     let work = |work: Work| -> Result<Output> {
         let Decoded { batch, bad, .. } = work.decoded;
-        job.chain.run(&batch, &bad, &work.rulings)
+        let start = thread_nanos();
+        let mut output = job.chain.run(&batch, &bad, &work.rulings)?;
+        output.tally.stage_nanos = thread_nanos() - start;
+        Ok(output)
     };
     let reading = Reading { source, schema: &job.schema, columns: &job.columns, text_column: job.text_column };
     let outcome = stream(&reading, rulings, resources, &work, &mut |output, bytes| leaves.add(&output, bytes))?;
@@ -163,7 +166,6 @@ impl<'r> Leaves<'r> {
     }
 
     fn add(&mut self, output: &Output, source_bytes: u64) -> Result<()> {
-        let start = Instant::now();
         let progress = self.resources.progress;
         progress.done.fetch_add(source_bytes, Ordering::Relaxed);
         progress.rows.fetch_add(output.tally.rows_in, Ordering::Relaxed);
@@ -171,9 +173,12 @@ impl<'r> Leaves<'r> {
         progress.bytes.fetch_add(output.tally.bytes_in, Ordering::Relaxed);
         self.tally += &output.tally;
         // On the pool, so that encoding and sorting count among the threads the user gave.
-        self.resources.pool.install(|| self.write(output))?;
-        self.tally.write_nanos += start.elapsed().as_nanos() as u64;
-        Ok(())
+        self.resources.pool.install(|| {
+            let start = thread_nanos();
+            let written = self.write(output);
+            self.tally.write_nanos += thread_nanos() - start;
+            written
+        })
     }
 
     fn write(&mut self, output: &Output) -> Result<()> {
@@ -236,7 +241,6 @@ impl<'r> Leaves<'r> {
 
     /// Makes everything visible.
     fn finish(mut self) -> Result<TaskReport> {
-        let start = Instant::now();
         if self.job.writes {
             // Also for a task without documents: its shard says so.
             self.kept()?;
@@ -246,6 +250,7 @@ impl<'r> Leaves<'r> {
         }
         let resources = self.resources;
         resources.pool.install(|| {
+            let start = thread_nanos();
             if let Some((keys, names)) = self.keys.take() {
                 names.finish()?.finish()?;
                 let path = RunDir::part(self.job.pass, "keys", self.task);
@@ -259,7 +264,7 @@ impl<'r> Leaves<'r> {
             }
             let rejected = self.rejected.take().map(ShardWriter::finish).transpose()?;
             let kept = self.kept.take().map(ShardWriter::finish).transpose()?;
-            self.tally.write_nanos += start.elapsed().as_nanos() as u64;
+            self.tally.write_nanos += thread_nanos() - start;
             Ok(TaskReport {
                 task: self.task,
                 tally: self.tally,
@@ -330,7 +335,7 @@ pub struct Outcome {
     pub piece_rows: Vec<u64>,
     /// Files that could not be read to the end.
     pub failed: Vec<Failure>,
-    /// Nanoseconds spent reading and decompressing.
+    /// Nanoseconds of CPU spent reading and decoding.
     pub read_nanos: u64,
 }
 
@@ -345,13 +350,14 @@ pub fn stream<T: Send>(
     consume: &mut dyn FnMut(T, u64) -> Result<()>,
 ) -> Result<Outcome> {
     let (sender, receiver) = sync_channel::<Done<T>>(resources.in_flight);
-    std::thread::scope(|threads| {
+    let read_nanos = AtomicU64::new(0);
+    let (piece_rows, failed) = std::thread::scope(|threads| {
         let reader = Reader {
             reading,
             rulings,
             resources,
             next_row: 0,
-            read_nanos: 0,
+            read_nanos: &read_nanos,
             piece_rows: Vec::new(),
             failed: Vec::new(),
         };
@@ -370,7 +376,8 @@ pub fn stream<T: Send>(
         }
         let outcome = reader.join().unwrap_or_else(|_| Err(Error::io("a reader thread", "it panicked")));
         consumed.and(outcome)
-    })
+    })?;
+    Ok(Outcome { piece_rows, failed, read_nanos: read_nanos.into_inner() })
 }
 
 struct Reader<'r> {
@@ -378,19 +385,21 @@ struct Reader<'r> {
     rulings: Option<Rulings>,
     resources: &'r Resources<'r>,
     next_row: u64,
-    read_nanos: u64,
+    read_nanos: &'r AtomicU64,
     piece_rows: Vec<u64>,
     failed: Vec<Failure>,
 }
 
 impl<'r> Reader<'r> {
+    /// Reads it all; returns the rows of each piece and what could not be read.
     fn run<T: Send>(
         mut self,
         sender: &SyncSender<Done<T>>,
         work: &(dyn Fn(Work) -> Result<T> + Sync),
-    ) -> Result<Outcome> {
+    ) -> Result<(Vec<u64>, Vec<Failure>)> {
         self.resources.pool.in_place_scope_fifo(|jobs| {
             let (schema, text_column) = (self.reading.schema, self.reading.text_column);
+            let read_nanos = self.read_nanos;
             let mut send = |chunk: Chunk, first_row, rulings, lease| {
                 let (done, ticket) = channel();
                 if sender.send(ticket).is_err() {
@@ -400,7 +409,9 @@ impl<'r> Reader<'r> {
                 let bytes = chunk.source_bytes();
                 jobs.spawn_fifo(move |_| {
                     let result = catch_unwind(AssertUnwindSafe(|| {
+                        let start = thread_nanos();
                         let decoded = chunk.decode(schema, text_column).map_err(|error| Error::io("a batch", error))?;
+                        read_nanos.fetch_add(thread_nanos() - start, Ordering::Relaxed);
                         work(Work { decoded, first_row, rulings })
                     }));
                     let result = result.unwrap_or_else(|panic| Err(Error::io("a stage", message_of(&*panic))));
@@ -425,8 +436,8 @@ impl<'r> Reader<'r> {
                 }
                 self.piece_rows.push(n_rows);
             }
-            let Self { piece_rows, failed, read_nanos, .. } = self;
-            Ok(Outcome { piece_rows, failed, read_nanos })
+            let Self { piece_rows, failed, .. } = self;
+            Ok((piece_rows, failed))
         })
     }
 
@@ -448,9 +459,13 @@ impl<'r> Reader<'r> {
         };
         loop {
             resources.progress.check()?;
-            let start = Instant::now();
-            let chunk = calmly(&file.name, || resources.pool.install(|| reader.next_chunk()));
-            self.read_nanos += start.elapsed().as_nanos() as u64;
+            let next_chunk = || {
+                let start = thread_nanos();
+                let chunk = reader.next_chunk();
+                self.read_nanos.fetch_add(thread_nanos() - start, Ordering::Relaxed);
+                chunk
+            };
+            let chunk = calmly(&file.name, || resources.pool.install(next_chunk));
             let mut chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(true),

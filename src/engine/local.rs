@@ -27,6 +27,7 @@ use crate::report::ExchangeReport;
 use crate::run_dir::RunDir;
 use crate::stage::{DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table};
 use crate::store::{ClosedFile, LocalFile, ReadAt};
+use crate::tally::process_nanos;
 use crate::task::{self, PassJob, Reading, Resources, Source, TaskReport, Work};
 
 /// The bytes below which a task in flight cannot work well: tasks run at once only where there is this much for each.
@@ -130,6 +131,8 @@ impl Engine for Local {
 
     fn exchange(&self, cut: &Cut<'_>, progress: &Progress) -> Result<ExchangeReport> {
         let start = std::time::Instant::now();
+        // Nothing else is going on meanwhile.
+        let cpu_before = process_nanos();
         let spilled_before = self.spilled_bytes();
         let mut meeting = Meeting::new(self, cut, progress)?;
         let mut section = 0;
@@ -147,6 +150,7 @@ impl Engine for Local {
         let mut report = meeting.finish()?;
         report.spilled_bytes = self.spilled_bytes() - spilled_before;
         report.seconds = start.elapsed().as_secs_f64();
+        report.core_seconds = (process_nanos() - cpu_before) as f64 / 1e9;
         Ok(report)
     }
 }

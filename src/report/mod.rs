@@ -50,7 +50,7 @@ pub struct Report {
     pub kept_files: Vec<String>,
     /// The files with the rejects.
     pub rejected_files: Vec<String>,
-    /// Core seconds spent reading, in stages, and writing, estimated.
+    /// Core seconds spent reading, in stages, in exchanges and writing, over all invocations of the run.
     pub core_seconds: CoreSeconds,
     /// Seconds from begin to end of this invocation.
     pub seconds: f64,
@@ -62,10 +62,12 @@ pub struct Report {
 /// Where the time of cores went.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct CoreSeconds {
-    /// Reading and decompressing.
+    /// Reading, decompressing, decoding.
     pub read: f64,
     /// In stages.
     pub stages: f64,
+    /// Letting keys meet.
+    pub exchange: f64,
     /// Encoding, compressing, writing, sorting keys.
     pub write: f64,
 }
@@ -99,6 +101,9 @@ pub struct ExchangeReport {
     pub set_bytes: u64,
     /// Seconds it took.
     pub seconds: f64,
+    /// Core seconds it took.
+    #[serde(default)]
+    pub core_seconds: f64,
 }
 
 /// What happened in a pass.
@@ -149,7 +154,6 @@ impl Report {
             tokens_kept: counts_tokens.then(|| sum(last, |tally| tally.tokens_kept)),
             reader: total.door.dropped.clone(),
             stages: stages.collect(),
-            exchanges,
             failed,
             input_files: shards.len(),
             tasks: first.tasks.len(),
@@ -162,9 +166,11 @@ impl Report {
                 .collect(),
             core_seconds: CoreSeconds {
                 read: total.read_nanos as f64 / 1e9,
-                stages: stage_nanos as f64 / 1e9,
+                stages: total.stage_nanos as f64 / 1e9,
+                exchange: exchanges.iter().map(|exchange| exchange.core_seconds).sum(),
                 write: total.write_nanos as f64 / 1e9,
             },
+            exchanges,
             seconds,
             already_done: false,
         };
