@@ -3,24 +3,26 @@
 //! The only loop over documents is here.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryBuilder, Float32Builder, Float64Array, Float64Builder,
-    LargeStringArray, LargeStringBuilder, RecordBatch, RecordBatchOptions, StringBuilder, StringViewBuilder,
-    UInt32Builder,
-};
-use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, UInt32Type};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Field, SchemaRef, UInt32Type};
 
-use crate::doc::{Columns, ContentKey, Doc, Value};
+use columns::{Beside, Cells, Row};
+use layout::{DuplicateOf, Layout, Reject, Why, refuse_clash};
+
+use crate::doc::{Columns, ContentKey, Doc, content_key};
 use crate::error::{Error, Result};
 use crate::exchange::record::{Ruling, RulingKind};
-use crate::pipeline::{InputSettings, Pass, Pipeline, StageSpec};
+use crate::pipeline::{Pass, Pipeline, StageSpec};
 use crate::stage::{CorpusStage, Edit, NeedKind, Reason, Stage};
 use crate::tally::{StageTally, Tally};
+
+mod columns;
+mod layout;
+
+pub use columns::Strings;
 
 /// The name under which rows that are no documents are rejected.
 pub const DOOR: &str = "reader";
@@ -34,15 +36,8 @@ pub struct Chain {
     steps: Vec<Step>,
     emits: Vec<Emit>,
     writes: bool,
-    source: SchemaRef,
-    kept: SchemaRef,
-    rejected: SchemaRef,
-    text: usize,
-    /// The source columns that stay, by index.
-    stay: Vec<usize>,
-    /// Those of them that rejects have too.
-    stay_rejected: Vec<usize>,
-    added: Vec<Field>,
+    layout: Layout,
+    /// The source columns beside the text that stages look at.
     strings: Vec<String>,
     numbers: Vec<String>,
 }
@@ -95,43 +90,17 @@ pub struct SentKey {
     pub row: u32,
 }
 
-/// A reject in the making.
-struct Reject<'t> {
-    row: usize,
-    by: &'t str,
-    reason: &'t str,
-    value: f64,
-    threshold: f64,
-    duplicate: Option<(&'t Option<String>, ContentKey, f64)>,
-    text: Option<Cow<'t, str>>,
-    values: Vec<OnceCell<Value>>,
-}
-
 /// What became of a document.
 enum Fate<'t> {
     Kept(Option<ContentKey>),
-    Dropped {
-        by: &'t str,
-        reason: &'t str,
-        value: f64,
-        threshold: f64,
-        duplicate: Option<(&'t Option<String>, ContentKey, f64)>,
-    },
+    Dropped(Why<'t>),
 }
 
 impl Chain {
     /// The stages of `pass` over batches of the schema `source`.
     pub fn new(pipeline: Arc<Pipeline>, pass: &Pass, source: &SchemaRef) -> Result<Self> {
-        let input = &pipeline.input;
-        let text = source.index_of(&input.text_column).map_err(|_| {
-            Error::refused(format!(
-                "there is no column `{}` for the text; name it with --text-column",
-                input.text_column
-            ))
-        })?;
         let mut added: Vec<Field> = Vec::new();
         let mut steps = Vec::new();
-        let mut replaced = Vec::new();
         let phases = [(&pass.replays, false), (&pass.rulings, true), (&pass.local, false)];
         for (&index, rulings) in
             phases.iter().flat_map(|(stages, rulings)| stages.iter().map(|index| (index, *rulings)))
@@ -140,12 +109,10 @@ impl Chain {
             let columns = spec.stage.columns();
             let brought = columns.iter().find(|column| source.field_with_name(column.name()).is_ok());
             if let Some(column) = brought {
-                let keeps = matches!(&spec.stage, Stage::Annotate(stage) if stage.keeps_existing());
-                if keeps {
+                if spec.stage.keeps_existing() {
                     continue;
                 }
-                refuse_clash(input, &spec.name, column.name())?;
-                replaced.extend(columns.iter().filter_map(|column| source.index_of(column.name()).ok()));
+                refuse_clash(&pipeline.input, &spec.name, column.name())?;
             }
             steps.push(Step { index, rulings, slot: added.len(), n_slots: columns.len() });
             added.extend(columns.into_iter().map(|column| column.with_nullable(true)));
@@ -156,51 +123,24 @@ impl Chain {
             emits.push(Emit { index, section });
             section += corpus(&pipeline.stages[index]).sections();
         }
-        let stay: Vec<usize> = (0..source.fields().len()).filter(|i| !replaced.contains(i)).collect();
-        let kept: Vec<_> =
-            stay.iter().map(|&i| source.fields()[i].clone()).chain(added.iter().cloned().map(Arc::new)).collect();
-        let kept = Arc::new(Schema::new(kept));
-        for (name, _) in WHY {
-            if kept.field_with_name(name).is_ok() {
-                refuse_clash(input, "of rejects", name)?;
-            }
+        let layout = Layout::new(&pipeline, source, added)?;
+        let (mut strings, mut numbers) = wanted_columns(&pipeline, pass);
+        if !emits.is_empty() && !strings.contains(&pipeline.input.id_column) {
+            strings.push(pipeline.input.id_column.clone());
         }
-        let is_why = |name: &str| WHY.iter().any(|(why, _)| *why == name);
-        let stay_rejected = stay.iter().copied().filter(|&i| !is_why(source.field(i).name())).collect();
-        let rejected = reject_schema(&kept);
-        let wanted = wanted_columns(&pipeline, pass);
-        let here =
-            |name: &String| source.field_with_name(name).is_ok() && !added.iter().any(|field| field.name() == name);
-        let mut strings: Vec<String> = wanted.0.into_iter().filter(here).collect();
-        let numbers: Vec<String> = wanted.1.into_iter().filter(here).collect();
-        if !emits.is_empty() && here(&input.id_column) && !strings.contains(&input.id_column) {
-            strings.push(input.id_column.clone());
-        }
-        Ok(Self {
-            steps,
-            emits,
-            writes: pass.writes,
-            source: source.clone(),
-            kept,
-            rejected,
-            text,
-            stay,
-            stay_rejected,
-            added,
-            strings,
-            numbers,
-            pipeline,
-        })
+        strings.retain(|column| layout.is_read_from_source(column));
+        numbers.retain(|column| layout.is_read_from_source(column));
+        Ok(Self { steps, emits, writes: pass.writes, layout, strings, numbers, pipeline })
     }
 
     /// The schema of the documents that stay.
     pub fn kept_schema(&self) -> &SchemaRef {
-        &self.kept
+        &self.layout.kept
     }
 
-    /// The schema of the documents that go.
+    /// The schema of the documents that go: the same in all passes of a run.
     pub fn rejected_schema(&self) -> &SchemaRef {
-        &self.rejected
+        &self.layout.rejected
     }
 
     /// The number of sections of keys that are gathered.
@@ -223,20 +163,19 @@ impl Chain {
     ) -> Result<Output> {
         let n_rows = batch.num_rows();
         let failed = |error| Error::io("a batch", error);
-        let texts = Strings::new(batch.column(self.text)).map_err(failed)?;
-        let beside = Beside::new(self, batch).map_err(failed)?;
+        let texts = Strings::new(batch.column(self.layout.text)).map_err(failed)?;
+        let beside = Beside::new(batch, &self.strings, &self.numbers).map_err(failed)?;
+        let cells = Cells::new(n_rows, self.layout.added.len());
         let mut tallies: Vec<StageTally> = vec![StageTally::default(); self.pipeline.stages.len()];
         let mut tally = Tally { rows_in: n_rows as u64, ..Tally::default() };
         let mut output_keys = vec![Vec::new(); self.n_sections()];
         let (mut content_keys, mut ids, mut links) = (Vec::new(), Vec::new(), Vec::new());
-        let mut keep = vec![false; n_rows];
-        let mut kept_texts: Vec<Cow<'_, str>> = Vec::new();
+        let (mut kept_rows, mut kept_texts) = (Vec::new(), Vec::new());
         let mut any_rewritten = false;
-        let mut kept_values: Vec<Vec<OnceCell<Value>>> = Vec::new();
         let mut rejects: Vec<Reject<'_>> = Vec::new();
         let (mut bad, mut rulings) = (bad.iter().peekable(), rulings);
 
-        for (row, keep) in keep.iter_mut().enumerate() {
+        for row in 0..n_rows {
             let n_rulings = rulings.iter().take_while(|(ruled, _)| *ruled == row).count();
             let (own_rulings, later) = rulings.split_at(n_rulings);
             rulings = later;
@@ -245,16 +184,8 @@ impl Chain {
             tally.bytes_in += text.map_or(0, |text| text.len() as u64);
             if let Some(reason) = unreadable.or(text.is_none().then_some("null_text")) {
                 tally.door.drop_one(reason);
-                rejects.push(Reject {
-                    row,
-                    by: DOOR,
-                    reason,
-                    value: f64::NAN,
-                    threshold: f64::NAN,
-                    duplicate: None,
-                    text: text.map(Cow::Borrowed),
-                    values: self.no_values(),
-                });
+                let why = Why { by: DOOR, reason, value: f64::NAN, threshold: f64::NAN, duplicate: None };
+                rejects.push(Reject { row, text: text.map(Cow::Borrowed), why });
                 if !self.writes {
                     content_keys.push(None);
                     ids.push(None);
@@ -262,7 +193,7 @@ impl Chain {
                 continue;
             }
             let origin = text.unwrap_or_default();
-            let columns = Row { beside: &beside, row, added: &self.added, values: self.no_values() };
+            let columns = Row { beside: &beside, row, added: &self.layout.added, cells: cells.of_row(row) };
             let key_row = content_keys.len() as u32;
             let walk = Walk { chain: self, columns: &columns, rulings: own_rulings, timed: row % TIMED == 0 };
             let mut send = |section: usize, key, rank| output_keys[section].push(SentKey { key, rank, row: key_row });
@@ -276,23 +207,21 @@ impl Chain {
                     }
                     if self.writes {
                         any_rewritten |= matches!(text, Cow::Owned(_));
-                        *keep = true;
+                        kept_rows.push(row);
                         kept_texts.push(text);
-                        kept_values.push(columns.values);
                     }
                 }
-                Fate::Dropped { by, reason, value, threshold, duplicate } => {
-                    if let Some((_, kept_key, similarity)) = duplicate {
-                        links.push((crate::doc::content_key(&text), kept_key, similarity));
+                Fate::Dropped(why) => {
+                    if let Some(of) = why.duplicate {
+                        links.push((content_key(&text), of.key, of.similarity));
                     }
-                    let values = columns.values;
-                    rejects.push(Reject { row, by, reason, value, threshold, duplicate, text: Some(text), values });
+                    rejects.push(Reject { row, text: Some(text), why });
                 }
             }
         }
 
         if self.writes {
-            tally.rows_kept = kept_texts.len() as u64;
+            tally.rows_kept = kept_rows.len() as u64;
             tally.rows_rejected = rejects.len() as u64;
             tally.stages =
                 self.steps.iter().map(|step| (step.index, std::mem::take(&mut tallies[step.index]))).collect();
@@ -304,97 +233,15 @@ impl Chain {
             let nanos = tallies[emit.index].nanos;
             tally.stages.entry(emit.index).or_default().nanos += nanos;
         }
-        let kept = if self.writes {
-            let texts = (any_rewritten).then_some(kept_texts.as_slice());
-            self.kept_batch(batch, keep, texts, &kept_values)?
+        let (kept, rejected) = if self.writes {
+            let texts = any_rewritten.then_some(kept_texts.as_slice());
+            let kept = self.layout.kept_batch(batch, &kept_rows, texts, &cells)?;
+            (kept, self.layout.reject_batch(batch, &rejects, &cells)?)
         } else {
-            RecordBatch::new_empty(self.kept.clone())
+            (RecordBatch::new_empty(self.layout.kept.clone()), RecordBatch::new_empty(self.layout.rejected.clone()))
         };
         tally.tokens_kept = tokens(&kept);
-        let rejected = if self.writes {
-            self.reject_batch(batch, &rejects)?
-        } else {
-            RecordBatch::new_empty(self.rejected.clone())
-        };
         Ok(Output { kept, rejected, keys: output_keys, content_keys, ids, links, tally })
-    }
-
-    fn no_values(&self) -> Vec<OnceCell<Value>> {
-        vec![OnceCell::new(); self.added.len()]
-    }
-
-    fn kept_batch(
-        &self,
-        batch: &RecordBatch,
-        keep: Vec<bool>,
-        texts: Option<&[Cow<'_, str>]>,
-        values: &[Vec<OnceCell<Value>>],
-    ) -> Result<RecordBatch> {
-        let failed = |error| Error::io("a batch", error);
-        let all = values.len() == batch.num_rows();
-        let left =
-            if all { batch.clone() } else { filter_record_batch(batch, &BooleanArray::from(keep)).map_err(failed)? };
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.kept.fields().len());
-        for &i in &self.stay {
-            columns.push(match texts {
-                Some(texts) if i == self.text => {
-                    strings(self.source.field(i).data_type(), texts.iter().map(|text| Some(text.as_ref())))?
-                }
-                _ => left.column(i).clone(),
-            });
-        }
-        for (slot, field) in self.added.iter().enumerate() {
-            columns.push(value_column(field, values.iter().map(|values| values[slot].get()))?);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(values.len()));
-        RecordBatch::try_new_with_options(self.kept.clone(), columns, &options).map_err(failed)
-    }
-
-    fn reject_batch(&self, batch: &RecordBatch, rejects: &[Reject<'_>]) -> Result<RecordBatch> {
-        if rejects.is_empty() {
-            return Ok(RecordBatch::new_empty(self.rejected.clone()));
-        }
-        let failed = |error| Error::io("a batch", error);
-        let mut go = vec![false; batch.num_rows()];
-        for reject in rejects {
-            go[reject.row] = true;
-        }
-        let left = filter_record_batch(batch, &BooleanArray::from(go)).map_err(failed)?;
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.rejected.fields().len());
-        for &i in &self.stay_rejected {
-            columns.push(if i == self.text {
-                strings(self.source.field(i).data_type(), rejects.iter().map(|reject| reject.text.as_deref()))?
-            } else {
-                left.column(i).clone()
-            });
-        }
-        for (slot, field) in self.added.iter().enumerate() {
-            columns.push(value_column(field, rejects.iter().map(|reject| reject.values[slot].get()))?);
-        }
-        let number = |x: f64| (!x.is_nan()).then_some(x);
-        let floats = |pick: &dyn Fn(&Reject<'_>) -> f64| -> ArrayRef {
-            let mut builder = Float64Builder::new();
-            rejects.iter().for_each(|reject| builder.append_option(number(pick(reject))));
-            Arc::new(builder.finish())
-        };
-        columns.push(strings(&DataType::Utf8, rejects.iter().map(|reject| Some(reject.by)))?);
-        columns.push(strings(&DataType::Utf8, rejects.iter().map(|reject| Some(reject.reason)))?);
-        columns.push(floats(&|reject| reject.value));
-        columns.push(floats(&|reject| reject.threshold));
-        columns.push(strings(
-            &DataType::Utf8,
-            rejects.iter().map(|reject| reject.duplicate.and_then(|(id, ..)| id.as_deref())),
-        )?);
-        let mut keys = FixedSizeBinaryBuilder::new(size_of::<ContentKey>() as i32);
-        for reject in rejects {
-            match reject.duplicate {
-                Some((_, key, _)) => keys.append_value(key).map_err(failed)?,
-                None => keys.append_null(),
-            }
-        }
-        columns.push(Arc::new(keys.finish()));
-        columns.push(floats(&|reject| reject.duplicate.map_or(f64::NAN, |(_, _, similarity)| similarity)));
-        RecordBatch::try_new(self.rejected.clone(), columns).map_err(failed)
     }
 }
 
@@ -421,7 +268,7 @@ impl<'t> Walk<'t, '_> {
                 let doc = Doc::new(&text, origin, self.columns);
                 match self.until_rewritten(&doc, &mut next, tallies) {
                     Progress::Rewritten(rewritten) => rewritten,
-                    Progress::Dropped(fate) => return (text, fate),
+                    Progress::Dropped(why) => return (text, Fate::Dropped(why)),
                     Progress::Through => {
                         let content_key = self.send_keys(&doc, tallies, send);
                         return (text, Fate::Kept(content_key));
@@ -456,11 +303,9 @@ impl<'t> Walk<'t, '_> {
                     tally.bytes_out += text.len() as u64;
                     return Progress::Rewritten(text);
                 }
-                Progress::Dropped(fate) => {
-                    if let Fate::Dropped { reason, .. } = &fate {
-                        tally.drop_one(reason);
-                    }
-                    return Progress::Dropped(fate);
+                Progress::Dropped(why) => {
+                    tally.drop_one(why.reason);
+                    return Progress::Dropped(why);
                 }
             }
         }
@@ -471,14 +316,13 @@ impl<'t> Walk<'t, '_> {
         let mut values = Vec::with_capacity(step.n_slots);
         match spec.stage.apply(doc, &mut values) {
             Edit::Unchanged => {
-                if step.n_slots > 0 {
-                    self.columns.set(step, values);
-                }
+                debug_assert_eq!(values.len(), step.n_slots, "a stage puts one value per column");
+                self.columns.set(step.slot, values);
                 Progress::Through
             }
             Edit::Rewritten(text) => Progress::Rewritten(text),
             Edit::Drop(Reason { code, value, threshold }) => {
-                Progress::Dropped(Fate::Dropped { by: &spec.name, reason: code, value, threshold, duplicate: None })
+                Progress::Dropped(Why { by: &spec.name, reason: code, value, threshold, duplicate: None })
             }
         }
     }
@@ -491,12 +335,13 @@ impl<'t> Walk<'t, '_> {
             match &ruling.kind {
                 RulingKind::Give(value) => given = Some(*value),
                 RulingKind::Drop { reason, similarity, threshold, kept_key, kept_id, .. } => {
-                    return Progress::Dropped(Fate::Dropped {
+                    let of = DuplicateOf { id: kept_id.as_deref(), key: *kept_key, similarity: *similarity };
+                    return Progress::Dropped(Why {
                         by: &spec.name,
                         reason: stage.reasons()[usize::from(*reason)],
                         value: *similarity,
                         threshold: *threshold,
-                        duplicate: Some((kept_id, *kept_key, *similarity)),
+                        duplicate: Some(of),
                     });
                 }
             }
@@ -504,7 +349,8 @@ impl<'t> Walk<'t, '_> {
         if step.n_slots > 0 {
             let mut values = Vec::with_capacity(step.n_slots);
             stage.annotate(given, &mut values);
-            self.columns.set(step, values);
+            debug_assert_eq!(values.len(), step.n_slots, "a stage puts one value per column");
+            self.columns.set(step.slot, values);
         }
         Progress::Through
     }
@@ -542,7 +388,7 @@ impl<'t> Walk<'t, '_> {
 enum Progress<'t> {
     Through,
     Rewritten(String),
-    Dropped(Fate<'t>),
+    Dropped(Why<'t>),
 }
 
 fn corpus(spec: &StageSpec) -> &dyn CorpusStage {
@@ -550,15 +396,6 @@ fn corpus(spec: &StageSpec) -> &dyn CorpusStage {
         Stage::Corpus(stage) => stage.as_ref(),
         _ => unreachable!("passes are cut at corpus stages and nowhere else"),
     }
-}
-
-fn refuse_clash(input: &InputSettings, stage: &str, column: &str) -> Result<()> {
-    if input.replace_columns {
-        return Ok(());
-    }
-    Err(Error::refused(format!(
-        "stage {stage} adds the column `{column}`, which the input has already; use --replace-columns to replace it"
-    )))
 }
 
 /// The string and the number columns that the stages of a pass look at.
@@ -587,186 +424,4 @@ fn wanted_columns(pipeline: &Pipeline, pass: &Pass) -> (Vec<String>, Vec<String>
 fn tokens(batch: &RecordBatch) -> u64 {
     let counts = batch.column_by_name("token_count").and_then(|column| column.as_primitive_opt::<UInt32Type>());
     counts.map_or(0, |counts| counts.iter().flatten().map(u64::from).sum())
-}
-
-/// The columns that say why a document was dropped.
-const WHY: [(&str, DataType); 7] = [
-    ("rejected_by", DataType::Utf8),
-    ("reason", DataType::Utf8),
-    ("value", DataType::Float64),
-    ("threshold", DataType::Float64),
-    ("duplicate_of", DataType::Utf8),
-    ("duplicate_key", DataType::FixedSizeBinary(size_of::<ContentKey>() as i32)),
-    ("similarity", DataType::Float64),
-];
-
-/// The columns of rejects: those of the documents, and why they were dropped.
-fn reject_schema(kept: &SchemaRef) -> SchemaRef {
-    let is_why = |name: &str| WHY.iter().any(|(why, _)| *why == name);
-    let documents = kept.fields().iter().filter(|field| !is_why(field.name()));
-    let documents = documents.map(|field| field.as_ref().clone().with_nullable(true));
-    let why = WHY.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
-    Arc::new(Schema::new(documents.chain(why).collect::<Vec<_>>()))
-}
-
-/// The columns beside the text that stages look at, for a whole batch.
-struct Beside<'t> {
-    strings: Vec<(&'t str, LargeStringArray)>,
-    numbers: Vec<(&'t str, Float64Array)>,
-}
-
-impl<'t> Beside<'t> {
-    fn new(chain: &'t Chain, batch: &RecordBatch) -> Result<Self, arrow::error::ArrowError> {
-        let column = |name: &str, data_type: &DataType| {
-            let index = batch.schema_ref().index_of(name)?;
-            cast(batch.column(index), data_type)
-        };
-        let mut beside = Self { strings: Vec::new(), numbers: Vec::new() };
-        for name in &chain.strings {
-            beside.strings.push((name, column(name, &DataType::LargeUtf8)?.as_string::<i64>().clone()));
-        }
-        for name in &chain.numbers {
-            beside.numbers.push((name, column(name, &DataType::Float64)?.as_primitive::<Float64Type>().clone()));
-        }
-        Ok(beside)
-    }
-}
-
-/// The columns beside the text of one document, those of the input and those that stages have added.
-struct Row<'t> {
-    beside: &'t Beside<'t>,
-    row: usize,
-    added: &'t [Field],
-    values: Vec<OnceCell<Value>>,
-}
-
-impl Row<'_> {
-    fn set(&self, step: &Step, values: Vec<Value>) {
-        debug_assert_eq!(values.len(), step.n_slots, "a stage puts one value per column");
-        for (cell, value) in self.values[step.slot..].iter().zip(values) {
-            cell.set(value).expect("a column belongs to one stage, which runs once");
-        }
-    }
-
-    fn added(&self, column: &str) -> Option<&Value> {
-        let slot = self.added.iter().position(|field| field.name() == column)?;
-        self.values[slot].get()
-    }
-}
-
-impl Columns for Row<'_> {
-    fn string(&self, column: &str) -> Option<&str> {
-        if let Some(Value::Str(value)) = self.added(column) {
-            return Some(value);
-        }
-        let (_, array) = self.beside.strings.iter().find(|(name, _)| *name == column)?;
-        array.is_valid(self.row).then(|| array.value(self.row))
-    }
-
-    fn number(&self, column: &str) -> Option<f64> {
-        match self.added(column) {
-            Some(Value::U32(n)) => return Some(f64::from(*n)),
-            Some(Value::F32(x)) => return Some(f64::from(*x)),
-            _ => {}
-        }
-        let (_, array) = self.beside.numbers.iter().find(|(name, _)| *name == column)?;
-        array.is_valid(self.row).then(|| array.value(self.row))
-    }
-}
-
-/// A column of strings of any layout.
-pub struct Strings(ArrayRef);
-
-impl Strings {
-    /// A view of a column of strings.
-    pub fn new(column: &ArrayRef) -> Result<Self, arrow::error::ArrowError> {
-        Ok(Self(match column.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => column.clone(),
-            _ => cast(column, &DataType::LargeUtf8)?,
-        }))
-    }
-
-    /// The string in a row, unless it is null.
-    pub fn get(&self, row: usize) -> Option<&str> {
-        if self.0.is_null(row) {
-            return None;
-        }
-        Some(match self.0.data_type() {
-            DataType::Utf8 => self.0.as_string::<i32>().value(row),
-            DataType::LargeUtf8 => self.0.as_string::<i64>().value(row),
-            _ => self.0.as_string_view().value(row),
-        })
-    }
-}
-
-/// An array of strings of the given layout.
-fn strings<'t>(data_type: &DataType, values: impl Iterator<Item = Option<&'t str>>) -> Result<ArrayRef> {
-    Ok(match data_type {
-        DataType::Utf8 => {
-            let mut builder = StringBuilder::new();
-            values.for_each(|value| builder.append_option(value));
-            Arc::new(builder.finish())
-        }
-        DataType::Utf8View => {
-            let mut builder = StringViewBuilder::new();
-            values.for_each(|value| builder.append_option(value));
-            Arc::new(builder.finish())
-        }
-        other => {
-            let mut builder = LargeStringBuilder::new();
-            values.for_each(|value| builder.append_option(value));
-            let array: ArrayRef = Arc::new(builder.finish());
-            if array.data_type() == other {
-                array
-            } else {
-                cast(&array, other).map_err(|error| Error::io("a batch", error))?
-            }
-        }
-    })
-}
-
-/// An array of what a stage put into one of its columns.
-fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value>>) -> Result<ArrayRef> {
-    Ok(match field.data_type() {
-        DataType::Utf8 => {
-            let mut builder = StringBuilder::new();
-            values.for_each(|value| {
-                builder.append_option(value.and_then(|value| match value {
-                    Value::Str(value) => Some(value.as_ref()),
-                    _ => None,
-                }));
-            });
-            Arc::new(builder.finish())
-        }
-        DataType::UInt32 => {
-            let mut builder = UInt32Builder::new();
-            values.for_each(|value| {
-                builder.append_option(value.and_then(|value| match value {
-                    Value::U32(value) => Some(*value),
-                    _ => None,
-                }));
-            });
-            Arc::new(builder.finish())
-        }
-        DataType::Float32 => {
-            let mut builder = Float32Builder::new();
-            values.for_each(|value| {
-                builder.append_option(value.and_then(|value| match value {
-                    Value::F32(value) => Some(*value),
-                    _ => None,
-                }));
-            });
-            Arc::new(builder.finish())
-        }
-        _ => {
-            let mut builder = FixedSizeBinaryBuilder::new(size_of::<ContentKey>() as i32);
-            for value in values {
-                match value {
-                    Some(Value::Key(key)) => builder.append_value(key).map_err(|error| Error::io("a batch", error))?,
-                    _ => builder.append_null(),
-                }
-            }
-            Arc::new(builder.finish())
-        }
-    })
 }

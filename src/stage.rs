@@ -396,6 +396,11 @@ impl Stage {
         }
     }
 
+    /// Whether it leaves a column alone that the input has already, instead of adding it.
+    pub fn keeps_existing(&self) -> bool {
+        matches!(self, Self::Annotate(stage) if stage.keeps_existing())
+    }
+
     /// The columns it adds.
     pub fn columns(&self) -> Vec<Field> {
         match self {

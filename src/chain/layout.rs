@@ -1,0 +1,286 @@
+//! Which columns go into a pass and which come out of it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, FixedSizeBinaryBuilder, Float64Builder, RecordBatch, RecordBatchOptions, new_null_array,
+};
+use arrow::compute::{can_cast_types, cast, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::columns::{Cells, strings};
+use crate::doc::ContentKey;
+use crate::error::{Error, Result};
+use crate::pipeline::{InputSettings, Pipeline};
+
+/// The columns that say why a document was dropped.
+const WHY: [(&str, DataType); 7] = [
+    ("rejected_by", DataType::Utf8),
+    ("reason", DataType::Utf8),
+    ("value", DataType::Float64),
+    ("threshold", DataType::Float64),
+    ("duplicate_of", DataType::Utf8),
+    ("duplicate_key", DataType::FixedSizeBinary(size_of::<ContentKey>() as i32)),
+    ("similarity", DataType::Float64),
+];
+
+/// The schemas of a pass.
+pub(super) struct Layout {
+    pub(super) source: SchemaRef,
+    pub(super) kept: SchemaRef,
+    pub(super) rejected: SchemaRef,
+    /// The text column of the source.
+    pub(super) text: usize,
+    /// The columns that the stages of the pass add.
+    pub(super) added: Vec<Field>,
+    /// The source columns that stay.
+    stay: Vec<usize>,
+    /// Where the columns of rejected documents come from, those of [`WHY`] left out.
+    rejected_from: Vec<Origin>,
+}
+
+/// Where a column of rejected documents comes from.
+enum Origin {
+    Source(usize),
+    Added(usize),
+    /// A stage of a later pass will add it to the documents that get so far.
+    Later,
+}
+
+/// A document that goes.
+pub(super) struct Reject<'t> {
+    pub(super) row: usize,
+    pub(super) text: Option<Cow<'t, str>>,
+    pub(super) why: Why<'t>,
+}
+
+/// Why a document goes.
+#[derive(Clone, Copy)]
+pub(super) struct Why<'t> {
+    pub(super) by: &'t str,
+    pub(super) reason: &'t str,
+    pub(super) value: f64,
+    pub(super) threshold: f64,
+    pub(super) duplicate: Option<DuplicateOf<'t>>,
+}
+
+/// The kept document that stands for one that goes.
+#[derive(Clone, Copy)]
+pub(super) struct DuplicateOf<'t> {
+    pub(super) id: Option<&'t str>,
+    pub(super) key: ContentKey,
+    pub(super) similarity: f64,
+}
+
+impl Layout {
+    /// The layout of a pass over batches of the schema `source`, whose stages add the columns `added`.
+    pub(super) fn new(pipeline: &Pipeline, source: &SchemaRef, added: Vec<Field>) -> Result<Self> {
+        let input = &pipeline.input;
+        let text = source.index_of(&input.text_column).map_err(|_| {
+            Error::refused(format!(
+                "there is no column `{}` for the text; name it with --text-column",
+                input.text_column
+            ))
+        })?;
+        let slot = |name: &str| added.iter().position(|field| field.name() == name);
+        let stay: Vec<usize> = (0..source.fields().len()).filter(|&i| slot(source.field(i).name()).is_none()).collect();
+        let kept: Vec<_> =
+            stay.iter().map(|&i| source.fields()[i].clone()).chain(added.iter().cloned().map(Arc::new)).collect();
+        let kept = Arc::new(Schema::new(kept));
+        for (name, _) in WHY {
+            if kept.field_with_name(name).is_ok() {
+                refuse_clash(input, "of rejects", name)?;
+            }
+        }
+        let mut rejected = Vec::new();
+        let mut rejected_from = Vec::new();
+        for field in documents(pipeline, source) {
+            let origin = match (slot(field.name()), source.index_of(field.name())) {
+                (Some(slot), _) => Origin::Added(slot),
+                (None, Ok(i)) if can_cast_types(source.field(i).data_type(), field.data_type()) => Origin::Source(i),
+                _ => Origin::Later,
+            };
+            rejected.push(field);
+            rejected_from.push(origin);
+        }
+        rejected.extend(WHY.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)));
+        let rejected = Arc::new(Schema::new(rejected));
+        Ok(Self { source: source.clone(), kept, rejected, text, added, stay, rejected_from })
+    }
+
+    /// Whether stages look at a column as the source has it.
+    pub(super) fn is_read_from_source(&self, column: &str) -> bool {
+        self.source.field_with_name(column).is_ok() && !self.added.iter().any(|field| field.name() == column)
+    }
+
+    /// The rows of a batch that stay, with their new texts if any was rewritten.
+    pub(super) fn kept_batch(
+        &self,
+        batch: &RecordBatch,
+        rows: &[usize],
+        texts: Option<&[Cow<'_, str>]>,
+        cells: &Cells,
+    ) -> Result<RecordBatch> {
+        let left = pick(batch, rows)?;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.kept.fields().len());
+        for &i in &self.stay {
+            columns.push(match texts {
+                Some(texts) if i == self.text => {
+                    strings(self.source.field(i).data_type(), texts.iter().map(|text| Some(text.as_ref())))?
+                }
+                _ => left.column(i).clone(),
+            });
+        }
+        for (slot, field) in self.added.iter().enumerate() {
+            columns.push(cells.column(slot, field, rows.iter().copied())?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        RecordBatch::try_new_with_options(self.kept.clone(), columns, &options).map_err(failed)
+    }
+
+    /// The rows of a batch that go, with the reasons.
+    pub(super) fn reject_batch(
+        &self,
+        batch: &RecordBatch,
+        rejects: &[Reject<'_>],
+        cells: &Cells,
+    ) -> Result<RecordBatch> {
+        if rejects.is_empty() {
+            return Ok(RecordBatch::new_empty(self.rejected.clone()));
+        }
+        let rows: Vec<usize> = rejects.iter().map(|reject| reject.row).collect();
+        let left = pick(batch, &rows)?;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.rejected.fields().len());
+        for (origin, field) in self.rejected_from.iter().zip(self.rejected.fields()) {
+            columns.push(match *origin {
+                Origin::Source(i) if i == self.text => {
+                    strings(field.data_type(), rejects.iter().map(|reject| reject.text.as_deref()))?
+                }
+                Origin::Source(i) => cast(left.column(i), field.data_type()).map_err(failed)?,
+                Origin::Added(slot) => cells.column(slot, field, rows.iter().copied())?,
+                Origin::Later => new_null_array(field.data_type(), rows.len()),
+            });
+        }
+        let floats = |pick: &dyn Fn(&Why<'_>) -> f64| -> ArrayRef {
+            let mut builder = Float64Builder::new();
+            let known = |x: f64| (!x.is_nan()).then_some(x);
+            rejects.iter().for_each(|reject| builder.append_option(known(pick(&reject.why))));
+            Arc::new(builder.finish())
+        };
+        let duplicates = || rejects.iter().map(|reject| reject.why.duplicate);
+        columns.push(strings(&DataType::Utf8, rejects.iter().map(|reject| Some(reject.why.by)))?);
+        columns.push(strings(&DataType::Utf8, rejects.iter().map(|reject| Some(reject.why.reason)))?);
+        columns.push(floats(&|why| why.value));
+        columns.push(floats(&|why| why.threshold));
+        columns.push(strings(&DataType::Utf8, duplicates().map(|duplicate| duplicate.and_then(|of| of.id)))?);
+        let mut keys = FixedSizeBinaryBuilder::new(size_of::<ContentKey>() as i32);
+        for duplicate in duplicates() {
+            match duplicate {
+                Some(of) => keys.append_value(of.key).map_err(failed)?,
+                None => keys.append_null(),
+            }
+        }
+        columns.push(Arc::new(keys.finish()));
+        columns.push(floats(&|why| why.duplicate.map_or(f64::NAN, |of| of.similarity)));
+        RecordBatch::try_new(self.rejected.clone(), columns).map_err(failed)
+    }
+}
+
+/// Refuses a column that the input has and a stage adds, unless the user lets it be replaced.
+pub(super) fn refuse_clash(input: &InputSettings, stage: &str, column: &str) -> Result<()> {
+    if input.replace_columns {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "stage {stage} adds the column `{column}`, which the input has already; use --replace-columns to replace it"
+    )))
+}
+
+/// The columns of documents after the last pass, each of which may be null in a reject: so all rejects of a
+/// run have the same columns, whichever pass they left in. A source that has been through earlier passes has
+/// their columns already.
+fn documents(pipeline: &Pipeline, source: &SchemaRef) -> Vec<Field> {
+    let is_why = |name: &str| WHY.iter().any(|(why, _)| *why == name);
+    let mut fields: Vec<Field> = source.fields().iter().map(|field| field.as_ref().clone()).collect();
+    for spec in &pipeline.stages {
+        let keeps = spec.stage.keeps_existing();
+        for column in spec.stage.columns() {
+            let brought = fields.iter().position(|field| field.name() == column.name()).map(|at| fields.remove(at));
+            fields.push(brought.filter(|_| keeps).unwrap_or(column));
+        }
+    }
+    fields.retain(|field| !is_why(field.name()));
+    fields.into_iter().map(|field| field.with_nullable(true)).collect()
+}
+
+/// The given rows of a batch, in order.
+fn pick(batch: &RecordBatch, rows: &[usize]) -> Result<RecordBatch> {
+    if rows.len() == batch.num_rows() {
+        return Ok(batch.clone());
+    }
+    let mut picked = vec![false; batch.num_rows()];
+    rows.iter().for_each(|&row| picked[row] = true);
+    filter_record_batch(batch, &BooleanArray::from(picked)).map_err(failed)
+}
+
+fn failed(error: arrow::error::ArrowError) -> Error {
+    Error::io("a batch", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::Chain;
+
+    /// The reject columns of each pass over an input with the given columns, all strings.
+    fn reject_schemas(pipeline: &str, columns: &[&str]) -> Vec<SchemaRef> {
+        let pipeline = Arc::new(Pipeline::parse(pipeline, "a test").expect("sound"));
+        let fields: Vec<_> = columns.iter().map(|name| Field::new(*name, DataType::LargeUtf8, false)).collect();
+        let mut source = Arc::new(Schema::new(fields));
+        let mut schemas = Vec::new();
+        for pass in pipeline.passes() {
+            let chain = Chain::new(pipeline.clone(), &pass, &source).expect("sound");
+            schemas.push(chain.rejected_schema().clone());
+            if pass.writes {
+                source = chain.kept_schema().clone();
+            }
+        }
+        schemas
+    }
+
+    #[track_caller]
+    fn check(pipeline: &str, input: &[&str], documents: &[&str]) {
+        let schemas = reject_schemas(pipeline, input);
+        assert!(schemas.len() > 1, "one pass alone proves nothing");
+        for schema in &schemas {
+            assert_eq!(schema, &schemas[0]);
+            let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            assert_eq!(names, [documents, &WHY.map(|(name, _)| name)].concat());
+        }
+    }
+
+    const FILTERED: &str = "[[stage]]\nuse = 'origin_key'\n[[stage]]\nuse = 'word_count'\n[[stage]]\nuse = 'exact'\n\
+                            [[stage]]\nuse = 'counts'\n[[stage]]\nuse = 'minhash'\n[[stage]]\nuse = 'language'\n";
+
+    #[test]
+    fn rejects_of_all_passes_have_the_same_columns() {
+        let counts = ["char_count", "word_count", "token_count"];
+        let added = [&["origin_key"][..], &counts, &["language", "language_score"]].concat();
+        check(FILTERED, &["id", "text"], &[&["id", "text"][..], &added].concat());
+        // The first pass leaves nothing and is replayed.
+        check(
+            "[[stage]]\nuse = 'counts'\n[[stage]]\nuse = 'exact'\n[[stage]]\nuse = 'content_key'\n",
+            &["text"],
+            &[&["text"][..], &counts, &["content_key"]].concat(),
+        );
+    }
+
+    #[test]
+    fn a_column_that_a_later_stage_replaces_has_that_stages_type_from_the_start() {
+        let replacing = format!("[input]\nreplace_columns = true\n{FILTERED}");
+        let counts = ["char_count", "word_count", "token_count"];
+        let added = [&["origin_key"][..], &counts, &["language", "language_score"]].concat();
+        check(&replacing, &["language", "word_count", "text"], &[&["text"][..], &added].concat());
+    }
+}
