@@ -23,7 +23,8 @@ use crate::text;
 ///
 /// - how the language was found: 0.85 to 1 if both models agree, or the script or the most common words
 ///   leave no doubt; 0.3 to 0.7 if only `whatlang` knows the language; 0.45 if the models disagree;
-/// - the share of the main script in the letters, so mixed texts score lower;
+/// - the share of the main script in the letters, so mixed texts score lower. Code and addresses have no say in
+///   which script is the main one, but they are letters: a Chinese page that is half code is Chinese at about 0.5;
 /// - for texts of fewer than 20 letters, their number over 20.
 ///
 /// So 0.8 asks for certainty and 0.5 for one good witness. These are heuristics, not probabilities.
@@ -151,7 +152,9 @@ const ONLY: [(char, char, &str); 28] = [
 
 impl Script {
     /// The script of a letter, and how many letters of an alphabet it stands for: an ideograph or a syllable
-    /// says as much as about three of them. Without that, a few English names would outweigh a Chinese text.
+    /// says as much as several. Without that, a few English names would outweigh a Chinese text. Of 11,560 Chinese,
+    /// Japanese and Korean texts with Latin letters in them, 4 finds all but 170 and 3 all but 290; neither takes an
+    /// English text for one of them.
     fn of(letter: char) -> (Self, f64) {
         match letter {
             '\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' | '\u{ff21}'..='\u{ff5a}' => (Self::Latin, 1.0),
@@ -161,9 +164,9 @@ impl Script {
                 (Self::Arabic, 1.0)
             }
             '\u{900}'..='\u{97f}' => (Self::Devanagari, 1.0),
-            _ if text::is_cjk(letter) => (Self::Cjk, 3.0),
+            _ if text::is_cjk(letter) => (Self::Cjk, 4.0),
             _ => match ONLY.iter().find(|(first, last, _)| (*first..=*last).contains(&letter)) {
-                Some((.., "ko")) => (Self::Only("ko"), 3.0),
+                Some((.., "ko")) => (Self::Only("ko"), 4.0),
                 Some((.., code)) => (Self::Only(code), 1.0),
                 None => (Self::Unknown, 1.0),
             },
@@ -174,6 +177,7 @@ impl Script {
 /// How the letters of a text spread over scripts.
 struct Letters {
     scripts: Vec<(Script, f64)>,
+    /// All letters, those of code included.
     total: f64,
     n_han: usize,
     n_kana: usize,
@@ -198,7 +202,18 @@ impl Letters {
         if n_latin > 0 {
             letters.add(Script::Latin, n_latin as f64);
         }
+        letters.leave_out_code(text);
         letters
+    }
+
+    /// Beside another script, Latin letters count only in plain words. Pages in any language quote code, commands
+    /// and addresses, and these are in no language.
+    fn leave_out_code(&mut self, text: &str) {
+        if self.scripts.len() > 1
+            && let Some((_, weight)) = self.scripts.iter_mut().find(|(script, _)| *script == Script::Latin)
+        {
+            *weight = n_letters_of_plain_words(text) as f64;
+        }
     }
 
     fn add(&mut self, script: Script, weight: f64) {
@@ -209,10 +224,20 @@ impl Letters {
         }
     }
 
-    /// The script with most of the letters; among equals the one seen first.
+    /// The script with most of the letters; among equals the one seen first, Latin last.
     fn main(&self) -> Option<(Script, f64)> {
         self.scripts.iter().copied().reduce(|best, next| if next.1 > best.1 { next } else { best })
     }
+}
+
+/// How many Latin letters are in words of nothing but letters, hyphens and apostrophes, punctuation around them aside.
+fn n_letters_of_plain_words(text: &str) -> usize {
+    let is_latin = |c: char| text::is_alpha(c) && Script::of(c).0 == Script::Latin;
+    text.split(|c: char| c.is_whitespace() || !(c.is_ascii() || is_latin(c)))
+        .map(|word| word.trim_matches(['.', ',', ';', ':', '!', '?', '"', '\'', '(', ')']))
+        .filter(|word| word.chars().all(|c| is_latin(c) || matches!(c, '-' | '\'')))
+        .map(|word| word.chars().filter(|&c| is_latin(c)).count())
+        .sum()
 }
 
 /// Characters that written Cantonese uses all the time and standard Chinese hardly ever.
@@ -430,6 +455,18 @@ mod tests {
     #[test]
     fn a_few_latin_names_do_not_outweigh_chinese() {
         check("他用 PostgreSQL 和 Kubernetes 搭建了一个小小的服务，每天备份一次。", "zh", 0.6..=1.0);
+    }
+
+    #[test]
+    fn code_does_not_outweigh_chinese() {
+        let code = "```\ncurl https://sh.rustup.rs -sSf | sh\nlet mut user_name = String::new();\n```\n";
+        check(&["先装好编译器，再写下这几行：\n", code, code].concat(), "zh", 0.2..=0.6);
+        check(&["컴파일러를 설치하고 다음 줄을 적는다.\n", code, code].concat(), "ko", 0.2..=0.6);
+        check(
+            &["First install the compiler, then write these lines to a file of yours (名前.rs):\n", code].concat(),
+            "en",
+            0.4..=1.0,
+        );
     }
 
     #[test]
