@@ -15,17 +15,17 @@ use crate::text;
 /// data there is, and no replacement for the tokenizer of the model. Count again with that tokenizer where
 /// the number matters.
 ///
-/// The three rates are rules of thumb for byte-pair vocabularies of 100,000 entries, not fits. A model with
-/// a larger or a more Chinese vocabulary needs fewer tokens: set the rates accordingly.
+/// The three rates are rules of thumb, not fits. A model with a larger or a more Chinese vocabulary needs fewer
+/// tokens: set the rates accordingly.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Counts {
     /// How many ASCII characters make a token. OpenAI's help page on tokens gives "1 token ~= 4 chars in English".
     pub ascii_chars_per_token: f64,
-    /// How many tokens a Han character, a kana or a Hangul syllable makes. A rule of thumb: DeepSeek's API guide
-    /// gives "1 Chinese character ~= 0.6 token", vocabularies with less Chinese in them need more.
+    /// How many tokens a Han character, a kana or a Hangul syllable makes. Default 0.75, our own guess: DeepSeek's API
+    /// guide gives 0.6 for a Chinese character, vocabularies with less Chinese in them need more.
     pub tokens_per_cjk_char: f64,
-    /// How many bytes of UTF-8 of any other character make a token. Our own guess: four bytes are two letters
+    /// How many bytes of UTF-8 of any other character make a token. Default 4, our own guess: that is two letters
     /// of Cyrillic, Greek or Arabic.
     pub other_bytes_per_token: f64,
 }

@@ -29,7 +29,7 @@ pub struct FinewebQuality {
     pub max_short_lines: Threshold,
     /// The most characters of a short line. FineWeb, 3.6: 30.
     pub short_line_length: usize,
-    /// The greatest share of characters in lines that repeat an earlier one. FineWeb, 3.6: 0.01.
+    /// The greatest share of characters in lines that repeat an earlier one. datatrove: 0.01; FineWeb, 3.6, says 0.1.
     pub max_duplicate_characters: Threshold,
     /// The most line feeds per word. datatrove: 0.3.
     pub max_line_feeds_per_word: Threshold,
