@@ -114,7 +114,11 @@ impl Visitor<'_> for NumberOrFalse {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Threshold, E> {
-        if value.is_nan() { Err(E::invalid_value(Unexpected::Float(value), &self)) } else { Ok(Threshold::at(value)) }
+        if !value.is_finite() {
+            Err(E::invalid_value(Unexpected::Float(value), &self))
+        } else {
+            Ok(Threshold::at(value))
+        }
     }
 }
 
@@ -169,6 +173,7 @@ mod tests {
     fn anything_else_is_refused() {
         check("max = true", Err("expected a number, or `false` to switch the rule off"));
         check("max = nan", Err("expected a number, or `false`"));
+        check("max = inf", Err("expected a number, or `false`"));
         check("max = 'x'", Err("expected a number, or `false`"));
     }
 
