@@ -145,18 +145,11 @@ pub fn canonical_key(canonical: &str) -> ContentKey {
 /// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.
 /// Borrowed when the text is canonical already.
 pub fn canonical(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() || text.chars().all(is_plainly_nfc) || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+    if text.is_ascii() || text.chars().all(text::is_plainly_nfc) || is_nfc_quick(text.chars()) == IsNormalized::Yes {
         return single_spaces(text);
     }
     let composed: String = text.nfc().collect();
     Cow::Owned(single_spaces(&composed).into_owned())
-}
-
-/// Whether the character is composed and combines with nothing before it: most characters of most texts,
-/// found without a table.
-fn is_plainly_nfc(c: char) -> bool {
-    matches!(c, '\0'..='\u{2ff}' | '\u{2010}'..='\u{2027}' | '\u{3000}'..='\u{3029}' | '\u{3400}'..='\u{4dbf}'
-        | '\u{4e00}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}')
 }
 
 /// The text with every run of `White_Space` one space, trimmed.
@@ -249,13 +242,6 @@ mod tests {
     #[test]
     fn a_canonical_text_is_borrowed() {
         assert!(matches!(canonical("plain words 中文"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn plain_characters_are_composed() {
-        for c in (char::MIN..=char::MAX).filter(|&c| is_plainly_nfc(c)) {
-            assert_eq!(is_nfc_quick(['a', c].into_iter()), IsNormalized::Yes, "{c:?}");
-        }
     }
 
     proptest::proptest! {

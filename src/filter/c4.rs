@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,8 @@ impl Settings for C4 {
         let only_ascii = phrases.iter().all(|phrase| phrase.is_ascii());
         let phrases = AhoCorasick::builder()
             .ascii_case_insensitive(true)
+            // A few phrases are a small automaton, and every character of a corpus goes through it.
+            .kind(Some(AhoCorasickKind::DFA))
             .build(phrases)
             .map_err(|error| format!("`policy_phrases`: {error}"))?;
         Ok(C4Editor { rules: self, phrases, only_ascii })
@@ -171,7 +173,7 @@ impl Editor for C4Editor {
     fn edit(&self, doc: &Doc<'_>) -> Edit {
         let enough = self.rules.min_sentences.get().unwrap_or(0.0);
         let mut n_sentences = 0.0;
-        let mut out = String::with_capacity(doc.text().len());
+        let mut kept = Vec::new();
         for line in doc.lines() {
             match self.rule(line) {
                 Line::Remove => {}
@@ -181,15 +183,15 @@ impl Editor for C4Editor {
                     if n_sentences < enough {
                         n_sentences += text::n_sentences(&line) as f64;
                     }
-                    out.push_str(&line);
-                    out.push('\n');
+                    kept.push(line);
                 }
             }
         }
         if n_sentences < enough {
             return Edit::Drop(Reason { code: "too_few_sentences", value: n_sentences, threshold: enough });
         }
-        let kept = out.trim_matches(text::is_space);
+        let kept = kept.join("\n");
+        let kept = kept.trim_matches(text::is_space);
         if kept == doc.text() { Edit::Unchanged } else { Edit::Rewritten(kept.to_owned()) }
     }
 
@@ -233,6 +235,7 @@ fn citation_len(after: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::tests::edited_by;
 
     /// All rules off.
     fn off() -> C4 {
@@ -256,13 +259,7 @@ mod tests {
 
     #[track_caller]
     fn check(rules: C4, text: &str, expected: &str) {
-        let edit = rules.build().expect("the settings of a test are right").edit(&Doc::bare(text));
-        let edit = match edit {
-            Edit::Unchanged => "unchanged".to_owned(),
-            Edit::Rewritten(text) => text,
-            Edit::Drop(reason) => reason.to_string(),
-        };
-        assert_eq!(edit, expected, "{text:?}");
+        assert_eq!(edited_by(rules, text), expected, "{text:?}");
     }
 
     #[test]

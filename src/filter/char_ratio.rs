@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::char_counts::CharCounts;
 use super::threshold::{Ruling, Threshold, verdict};
 use crate::doc::Doc;
 use crate::stage::{Filter, Settings, Verdict};
-use crate::text;
 
 /// Drops documents made too much of one class of characters: tables, listings, text that was decoded wrongly.
 ///
@@ -57,14 +57,14 @@ impl Settings for CharRatio {
 
 impl CharRatio {
     fn rule(&self, doc: &Doc<'_>) -> Ruling {
-        let n = Counts::of(doc.text());
+        let n = CharCounts::of(doc.text());
         // Not a number where there is nothing but white space, and then every rule holds.
         let share = |part: usize| part as f64 / n.visible as f64;
         self.max_replacement.at_most("too_many_replacement_characters", share(n.replacement))?;
         self.max_private_use.at_most("too_many_private_use_characters", share(n.private_use))?;
         self.max_digits.at_most("too_many_digits", share(n.digits))?;
         self.max_punctuation.at_most("too_much_punctuation", share(n.punctuation))?;
-        self.max_non_letters.at_most("too_many_non_letters", share(n.visible - n.letters))?;
+        self.max_non_letters.at_most("too_many_non_letters", share(n.visible - n.letters - n.marks))?;
         self.max_upper.at_most("too_many_capitals", share(n.upper))
     }
 }
@@ -84,48 +84,6 @@ impl Filter for CharRatio {
             "too_many_capitals",
         ]
     }
-}
-
-/// The characters of a text by class. The classes overlap.
-#[derive(Default)]
-struct Counts {
-    visible: usize,
-    replacement: usize,
-    private_use: usize,
-    digits: usize,
-    punctuation: usize,
-    /// Letters, and marks on them.
-    letters: usize,
-    upper: usize,
-}
-
-impl Counts {
-    fn of(text: &str) -> Self {
-        let mut n = Self::default();
-        for c in text.chars() {
-            if c.is_ascii_lowercase() || ('\u{4e00}'..='\u{9fff}').contains(&c) {
-                // Most characters of most texts: letters, and nothing else.
-                n.letters += 1;
-                n.visible += 1;
-                continue;
-            }
-            if text::is_space(c) {
-                continue;
-            }
-            n.visible += 1;
-            n.replacement += usize::from(c == char::REPLACEMENT_CHARACTER);
-            n.private_use += usize::from(is_private_use(c));
-            n.digits += usize::from(text::is_digit(c));
-            n.punctuation += usize::from(text::is_punctuation(c));
-            n.letters += usize::from(text::is_alpha(c) || text::is_mark(c));
-            n.upper += usize::from(text::is_upper(c));
-        }
-        n
-    }
-}
-
-fn is_private_use(c: char) -> bool {
-    matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{ffffd}' | '\u{100000}'..='\u{10fffd}')
 }
 
 #[cfg(test)]

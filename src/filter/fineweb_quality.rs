@@ -60,24 +60,24 @@ impl Settings for FinewebQuality {
 
 impl FinewebQuality {
     fn rule(&self, doc: &Doc<'_>) -> Ruling {
-        let lines = || doc.text().split('\n').filter(|line| !line.chars().all(text::is_space));
-        let n_lines = lines().count();
-        if n_lines == 0 {
+        let lines: Vec<&str> = doc.text().split('\n').filter(|line| !line.chars().all(text::is_space)).collect();
+        if lines.is_empty() {
             return EMPTY;
         }
-        let share = |n: usize| n as f64 / n_lines as f64;
+        let share = |n: usize| n as f64 / lines.len() as f64;
 
-        let n_punctuated = lines().filter(|line| line.ends_with(text::is_terminal)).count();
+        let n_punctuated = lines.iter().filter(|line| line.ends_with(text::is_terminal)).count();
         if n_punctuated > 0 || !self.pass_unpunctuated {
             self.min_punctuated_lines.at_least("too_few_punctuated_lines", share(n_punctuated))?;
         }
 
-        let n_short = lines().filter(|line| text::n_chars(line) <= self.short_line_length).count();
+        let n_short = lines.iter().filter(|line| text::n_chars(line) <= self.short_line_length).count();
         self.max_short_lines.at_most("too_many_short_lines", share(n_short))?;
 
         let n_line_feeds = memchr::memchr_iter(b'\n', doc.text().as_bytes()).count();
         if self.max_duplicate_characters.is_on() {
-            let duplicate = Duplicates::among(lines()).n_chars as f64 / (doc.n_chars() - n_line_feeds) as f64;
+            let n_duplicate = Duplicates::among(lines.into_iter()).n_chars;
+            let duplicate = n_duplicate as f64 / (doc.n_chars() - n_line_feeds) as f64;
             self.max_duplicate_characters.at_most("duplicate_line_characters", duplicate)?;
         }
 

@@ -171,14 +171,15 @@ const REASONS: &[&str] = &[
 
 /// Whether the word is made of punctuation only.
 fn is_symbol(word: &str) -> bool {
-    // The first byte settles it for most words.
-    !word.starts_with(|c: char| c.is_ascii_alphanumeric())
+    // The first character settles it for most words.
+    !word.starts_with(|c: char| c.is_ascii_alphanumeric() || text::is_cjk(c))
         && word.chars().all(|c| text::is_punctuation(c) || text::is_terminal(c))
 }
 
 /// Whether the word has a letter in it.
 fn is_alphabetic(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_alphabetic()) || word.chars().any(text::is_alpha)
+    word.starts_with(|c: char| c.is_ascii_alphabetic() || ('\u{4e00}'..='\u{9fff}').contains(&c))
+        || word.chars().any(text::is_alpha)
 }
 
 fn is_bullet_line(line: &str) -> bool {
@@ -193,17 +194,12 @@ fn is_ellipsis_line(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::tests::judged_by;
 
     /// Judges a text with all rules off but those that `toml` sets.
     #[track_caller]
     fn check(toml: &str, text: &str, expected: &str) {
-        let mut table: toml::Table = toml::from_str(toml).expect("the settings of a test are right");
-        for (name, value) in toml::Table::try_from(GopherQuality::default()).expect("settings are plain data") {
-            let off = if value.is_array() { value } else { toml::Value::Boolean(false) };
-            table.entry(name).or_insert(off);
-        }
-        let filter = table.try_into::<GopherQuality>().expect("the settings of a test are right").build();
-        assert_eq!(filter.expect("they fit together").judge(&Doc::bare(text)).to_string(), expected);
+        assert_eq!(judged_by::<GopherQuality>(toml, text), expected, "{text:?}");
     }
 
     /// Each reason beside the one datatrove gives.

@@ -251,27 +251,28 @@ impl Grams {
     /// Goes from n-grams to those one word longer, of which there must be one, and finds the most frequent one;
     /// among equals, the first seen.
     fn lengthen(&mut self) -> Gram {
-        let mut numbers = Numbers::with_capacity(self.open.len());
-        let mut grams: Vec<Gram> = Vec::with_capacity(self.open.len());
-        let mut members = Vec::with_capacity(self.open.len());
-        for i in 0..self.open.len() {
-            let (at, hash) = self.open[i];
-            // A longer n-gram can be repeated only if the n-gram that ends it is, too.
-            let next_is_open = self.open.get(i + 1).is_some_and(|next| next.0 == at + 1);
-            if !next_is_open {
-                continue;
-            }
-            let longer = chain(hash, self.words[at + self.n]);
-            let (gram, is_new) = numbers.number(longer);
+        // A longer n-gram can be repeated only if the n-gram that ends it is, too.
+        let with_next = self.open.windows(2).filter(|pair| pair[1].0 == pair[0].0 + 1).map(|pair| pair[0]);
+        let mut longer: Vec<(usize, u64)> =
+            with_next.map(|(at, hash)| (at, chain(hash, self.words[at + self.n]))).collect();
+        let repeats = Repeats::among(longer.iter().map(|&(_, hash)| hash));
+        longer.retain(|&(_, hash)| repeats.may_hold(hash));
+
+        let mut numbers = Numbers::with_capacity(longer.len());
+        let mut grams: Vec<Gram> = Vec::new();
+        let mut numbered = Vec::with_capacity(longer.len());
+        for &(at, hash) in &longer {
+            let (gram, is_new) = numbers.number(hash);
             if is_new {
                 grams.push(Gram { first: at, count: 0 });
             }
             grams[gram].count += 1;
-            members.push((at, longer, gram));
+            numbered.push(gram);
         }
-        self.n += 1;
+        let is_repeated = numbered.into_iter().map(|gram| grams[gram].count > 1);
         self.open =
-            members.into_iter().filter(|&(_, _, gram)| grams[gram].count > 1).map(|(at, hash, _)| (at, hash)).collect();
+            longer.into_iter().zip(is_repeated).filter_map(|(gram, repeated)| repeated.then_some(gram)).collect();
+        self.n += 1;
         // Where nothing is repeated every n-gram is as frequent as the first.
         let unrepeated = Gram { first: 0, count: 1 };
         grams.into_iter().fold(unrepeated, |top, gram| if gram.count > top.count { gram } else { top })
@@ -312,26 +313,15 @@ impl Run {
             starts.push(end);
         }
 
-        // Whether the same bytes follow the start of another word. Where the shortest n-gram ends before them,
-        // that cannot be told from them.
-        let mut may_repeat = vec![false; words.len()];
-        let mut peeks = Numbers::with_capacity(words.len());
-        let mut first_words = Vec::with_capacity(words.len());
-        for (word, &start) in starts[..words.len()].iter().enumerate() {
+        let peeks: Vec<u64> =
+            starts.iter().map_while(|&start| bytes.as_bytes().get(start..start + Self::PEEK)).map(xxh3_64).collect();
+        let repeats = Repeats::among(peeks.iter().copied());
+        let may_repeat = |&word: &usize| {
+            // Where the shortest n-gram ends within the bytes looked at, they cannot tell.
             let min_end = starts.get(word + Self::MIN_WORDS).copied().unwrap_or(end);
-            may_repeat[word] = min_end - start < Self::PEEK;
-            let Some(peek) = bytes.as_bytes().get(start..start + Self::PEEK) else {
-                continue;
-            };
-            let (peek, is_new) = peeks.number(xxh3_64(peek));
-            if is_new {
-                first_words.push(word);
-            } else {
-                may_repeat[first_words[peek]] = true;
-                may_repeat[word] = true;
-            }
-        }
-        let open = (0..words.len()).filter(|&word| may_repeat[word]).collect();
+            min_end - starts[word] < Self::PEEK || repeats.may_hold(peeks[word])
+        };
+        let open = (0..words.len()).filter(may_repeat).collect();
         Self { bytes, starts, open }
     }
 
@@ -354,6 +344,37 @@ impl Run {
             }
         }
         n_chars
+    }
+}
+
+/// The hashes that occur more than once, and a few others: a filter of two bits a place (after Bloom), which settles
+/// most of a text without a hash table.
+struct Repeats {
+    once: Vec<u64>,
+    twice: Vec<u64>,
+}
+
+impl Repeats {
+    fn among(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
+        // Sixteen places a hash: one in sixteen shares its place by chance.
+        let n_places = (16 * hashes.len()).next_power_of_two().max(64);
+        let mut repeats = Self { once: vec![0; n_places / 64], twice: vec![0; n_places / 64] };
+        for hash in hashes {
+            let (at, bit) = repeats.place(hash);
+            repeats.twice[at] |= repeats.once[at] & bit;
+            repeats.once[at] |= bit;
+        }
+        repeats
+    }
+
+    /// Whether the hash may occur more than once. Never wrong about one that does.
+    fn may_hold(&self, hash: u64) -> bool {
+        let (at, bit) = self.place(hash);
+        self.twice[at] & bit != 0
+    }
+
+    fn place(&self, hash: u64) -> (usize, u64) {
+        ((hash >> 6) as usize & (self.once.len() - 1), 1 << (hash % 64))
     }
 }
 
@@ -389,18 +410,15 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::filter::tests::judged_by;
 
     /// Judges a text with all rules off but those that `toml` sets.
     #[track_caller]
     fn check(toml: &str, text: &str, expected: &str) {
-        let mut table: toml::Table = toml::from_str(toml).expect("the settings of a test are right");
-        for (name, _) in toml::Table::try_from(GopherRepetition::default()).expect("settings are plain data") {
-            table.entry(name).or_insert(toml::Value::Boolean(false));
-        }
-        let filter = table.try_into::<GopherRepetition>().expect("the settings of a test are right");
-        assert_eq!(filter.judge(&Doc::bare(text)).to_string(), expected);
+        assert_eq!(judged_by::<GopherRepetition>(toml, text), expected, "{text:?}");
     }
 
     /// Each reason beside the one datatrove gives.

@@ -4,6 +4,7 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::char_counts::CharCounts;
 use super::threshold::{Threshold, check_order};
 use crate::doc::Doc;
 use crate::stage::{Edit, Editor, Reason, Settings};
@@ -100,7 +101,7 @@ pub struct LineEditor {
 
 impl LineEditor {
     fn is_leftover(&self, line: &str) -> bool {
-        let n = Counts::of(line);
+        let n = CharCounts::of(line);
         if n.visible == 0 {
             return false;
         }
@@ -110,7 +111,7 @@ impl LineEditor {
             || (n.digits > 0 && self.counter.as_ref().is_some_and(|counter| counter.is_match(line)))
     }
 
-    fn is_single_word(&self, line: &str, n: &Counts) -> bool {
+    fn is_single_word(&self, line: &str, n: &CharCounts) -> bool {
         if n.ideographs > 0 && n.ideographs == n.letters {
             return n.digits == 0 && n.ideographs <= self.rules.single_word_ideographs;
         }
@@ -119,60 +120,21 @@ impl LineEditor {
     }
 }
 
-/// The characters of a line by class.
-#[derive(Default)]
-struct Counts {
-    visible: usize,
-    letters: usize,
-    upper: usize,
-    digits: usize,
-    /// Ideographs and kana; letters, too.
-    ideographs: usize,
-}
-
-impl Counts {
-    fn of(line: &str) -> Self {
-        let mut n = Self::default();
-        for c in line.chars().filter(|&c| !text::is_space(c)) {
-            n.visible += 1;
-            if text::is_alpha(c) {
-                n.letters += 1;
-                n.upper += usize::from(text::is_upper(c));
-                n.ideographs += usize::from(text::is_cjk(c));
-            } else {
-                n.digits += usize::from(text::is_digit(c));
-            }
-        }
-        n
-    }
-}
-
 impl Editor for LineEditor {
     fn edit(&self, doc: &Doc<'_>) -> Edit {
-        let lines = || doc.text().split('\n').map(|line| (line, self.is_leftover(line)));
-        let mut n_removed_words = 0;
-        let mut any = false;
-        for (line, _) in lines().filter(|&(_, is_leftover)| is_leftover) {
-            n_removed_words += text::words(line).count();
-            any = true;
-        }
-        if !any {
+        let (gone, kept): (Vec<&str>, Vec<&str>) = doc.text().split('\n').partition(|line| self.is_leftover(line));
+        if gone.is_empty() {
             return Edit::Unchanged;
         }
+        let n_removed_words: usize = gone.iter().map(|line| text::words(line).count()).sum();
         let removed = n_removed_words as f64 / doc.words().len() as f64;
         if let Some(threshold) = self.rules.max_removed_words.get()
             && removed > threshold
         {
             return Edit::Drop(Reason { code: "too_many_leftover_lines", value: removed, threshold });
         }
-        let mut out = String::with_capacity(doc.text().len());
-        for (line, _) in lines().filter(|&(_, is_leftover)| !is_leftover) {
-            if !out.is_empty() {
-                out.push('\n');
-            }
-            out.push_str(line);
-        }
-        Edit::Rewritten(out)
+        // The blank lines behind a leftover at the top go with it.
+        Edit::Rewritten(kept.join("\n").trim_start_matches('\n').to_owned())
     }
 
     fn reasons(&self) -> &'static [&'static str] {
@@ -183,16 +145,11 @@ impl Editor for LineEditor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::tests::edited_by;
 
     #[track_caller]
     fn check(rules: LineRules, text: &str, expected: &str) {
-        let edit = rules.build().expect("the settings of a test are right").edit(&Doc::bare(text));
-        let edit = match edit {
-            Edit::Unchanged => "unchanged".to_owned(),
-            Edit::Rewritten(text) => text,
-            Edit::Drop(reason) => reason.to_string(),
-        };
-        assert_eq!(edit, expected, "{text:?}");
+        assert_eq!(edited_by(rules, text), expected, "{text:?}");
     }
 
     fn lenient() -> LineRules {

@@ -3,6 +3,7 @@
 use crate::stage::Entry;
 
 pub mod c4;
+mod char_counts;
 pub mod char_ratio;
 pub mod fineweb_quality;
 pub mod gopher_quality;
@@ -32,7 +33,27 @@ mod tests {
 
     use super::*;
     use crate::doc::Doc;
-    use crate::stage::{Edit, Stage, Verdict};
+    use crate::stage::{Edit, Editor, Filter, Settings, Stage, Verdict};
+
+    /// Judges a text with all rules of a filter off but those that `toml` sets.
+    pub(super) fn judged_by<S: Settings<Stage: Filter>>(toml: &str, text: &str) -> String {
+        let mut table: toml::Table = toml::from_str(toml).expect("the settings of a test are right");
+        for (name, value) in toml::Table::try_from(S::default()).expect("settings are plain data") {
+            let off = if value.is_array() { value } else { toml::Value::Boolean(false) };
+            table.entry(name).or_insert(off);
+        }
+        let filter = table.try_into::<S>().expect("the settings of a test are right").build();
+        filter.expect("they fit together").judge(&Doc::bare(text)).to_string()
+    }
+
+    /// What an editor makes of a text: the new one, or why there is none.
+    pub(super) fn edited_by<S: Settings<Stage: Editor>>(rules: S, text: &str) -> String {
+        match rules.build().expect("the settings of a test are right").edit(&Doc::bare(text)) {
+            Edit::Unchanged => "unchanged".to_owned(),
+            Edit::Rewritten(text) => text,
+            Edit::Drop(reason) => reason.to_string(),
+        }
+    }
 
     fn built() -> impl Iterator<Item = (&'static str, Stage)> {
         ALL.iter().map(|entry| (entry.name, (entry.build)(toml::Table::new()).expect(entry.name)))
