@@ -37,16 +37,17 @@ impl CharCounts {
     }
 
     fn add(&mut self, c: char) {
-        if text::is_space(c) {
-            return;
-        }
-        self.visible += 1;
         if ('\u{4e00}'..='\u{9fff}').contains(&c) {
             // Most characters of a Chinese text.
+            self.visible += 1;
             self.letters += 1;
             self.ideographs += 1;
             return;
         }
+        if text::is_space(c) {
+            return;
+        }
+        self.visible += 1;
         let is_letter = text::is_alpha(c);
         self.letters += usize::from(is_letter);
         self.ideographs += usize::from(is_letter && text::is_cjk(c));
