@@ -8,7 +8,7 @@ use crate::doc::{Doc, Value};
 use crate::stage::{Annotator, Settings, key_type};
 
 /// Adds `content_key`: 16 bytes, the big-endian xxh3-128 of the text in canonical form (NFC, runs of white
-/// space to one space, trimmed). It is computed from the text as it stands here, so place it after the last
+/// space to one space, trimmed). Texts that differ in nothing else have the same key. It is computed from the text as it stands here, so place it after the last
 /// rewriting stage.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -10,8 +10,8 @@ use crate::text;
 
 /// Adds `char_count`, `word_count` and `token_count`.
 ///
-/// Characters are code points. Words are the project's own units, punctuation included: a Chinese character
-/// is one. Tokens are an estimate, made from the classes of characters alone: for planning how much
+/// Characters are code points. A word is a run of letters and digits, one Chinese or Japanese character, or a run
+/// of one punctuation mark. Tokens are an estimate, made from the classes of characters alone: for planning how much
 /// data there is, and no replacement for the tokenizer of the model. Count again with that tokenizer where
 /// the number matters.
 ///

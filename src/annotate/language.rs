@@ -25,7 +25,7 @@ use crate::text;
 ///   leave no doubt; 0.3 to 0.7 if only `whatlang` knows the language; 0.45 if the models disagree;
 /// - the share of the main script in the letters, so mixed texts score lower. Code and addresses have no say in
 ///   which script is the main one, but they are letters: a Chinese page that is half code is Chinese at about 0.5;
-/// - for texts of fewer than 20 letters, their number over 20.
+/// - for texts of fewer than 20 letters, their number over 20. An ideograph, kana or Hangul syllable counts as four.
 ///
 /// So 0.8 asks for certainty and 0.5 for one good witness. These are heuristics, not probabilities.
 /// Languages that neither model knows (Basque, Swahili, ...) are taken for another one.

@@ -15,7 +15,7 @@ use crate::text;
 /// documents that are left with too little, or that hold code or filler text.
 ///
 /// The rules are those of datatrove 0.10's `C4QualityFilter` on lines, in its order; only the sentences are
-/// counted on this project's own words. On each line, stripped: `max_word_length`, then `remove_citations`,
+/// counted on our own words, as in `gopher_quality`. `false` switches a rule off. On each line, stripped: `max_word_length`, then `remove_citations`,
 /// `terminal_punctuation`, `min_words_per_line`, `lorem_ipsum`, `javascript`, `curly_brackets`, `policy_phrases`.
 /// So a `{` on a line that an earlier rule has taken out does no harm, one on a policy line does.
 ///
@@ -38,7 +38,7 @@ pub struct C4 {
     pub javascript: bool,
     /// Whether a document with a `{` goes. C4: yes.
     pub curly_brackets: bool,
-    /// Lines with one of these phrases, in any case, go. C4: six.
+    /// Lines with one of these phrases, in upper or lower case, go. Default: C4's six.
     pub policy_phrases: Vec<String>,
     /// Documents left with fewer sentences go. datatrove: 5.
     pub min_sentences: Threshold,

@@ -12,7 +12,7 @@ use crate::stage::{Filter, Settings, Verdict};
 ///
 /// Shares are of the characters that are not white space, so that layout weighs nothing; a document without
 /// any is kept. The limits are this project's own, chosen by judgement and not tuned on a corpus: look at
-/// what they reject before a great run.
+/// what they reject before a great run. `false` switches a rule off.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CharRatio {

@@ -11,8 +11,8 @@ use crate::text;
 
 /// The quality rules of FineWeb (Penedo et al. 2024, section 3.6), asked in the order of the settings.
 ///
-/// The rules are those of datatrove 0.10's `FineWebQualityFilter`; only the words are this project's own units.
-/// Lines end at line feeds, and lines of white space are passed over. FineWeb-2's values for Mandarin are
+/// The rules are those of datatrove 0.10's `FineWebQualityFilter`; only the words are our own, as in
+/// `gopher_quality`. `false` switches a rule off. Lines end at line feeds, and lines of white space are passed over. FineWeb-2's values for Mandarin are
 /// `min_punctuated_lines = 0.106`, `max_short_lines = false`, `max_duplicate_characters = 0.1` and
 /// `max_line_feeds_per_word = 0.178`.
 ///

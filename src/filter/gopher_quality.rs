@@ -11,7 +11,9 @@ use crate::text;
 
 /// The quality rules of Gopher (Rae et al. 2021, A1.1), asked in the order of the settings.
 ///
-/// The rules are those of datatrove 0.10's `GopherQualityFilter`; only the words are this project's own units.
+/// The rules are those of datatrove 0.10's `GopherQualityFilter`; only the words are our own: runs of letters and
+/// digits, single Chinese or Japanese characters, runs of one punctuation mark. `false` switches a rule off.
+///
 /// Word lengths and stop words are those of English: for a text without spaces set `min_mean_word_length` to
 /// `false` or 1 and give `stop_words` of one character each. FineWeb-2's values for Mandarin are a mean of 1 to
 /// 5, `min_alphabetic_words = 0.735` and `的 年 在 月 是 和 日 了 於 · 為 有 被 人 中 为 他 與 後 也 而 由`.
@@ -104,7 +106,7 @@ impl GopherQuality {
         let mut n_chars = 0;
         for word in doc.words().iter().filter(|word| !is_symbol(word)) {
             n_words += 1;
-            n_chars += if is_ascii { word.len() } else { text::n_chars(word) };
+            n_chars += if is_ascii { word.len() } else { word.chars().count() };
         }
         self.min_words.at_least("too_few_words", f64::from(n_words))?;
         self.max_words.at_most("too_many_words", f64::from(n_words))?;

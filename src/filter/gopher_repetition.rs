@@ -22,8 +22,8 @@ use crate::text;
 
 /// The repetition rules of Gopher (Rae et al. 2021, A1.1, table A1), asked in the order of the settings.
 ///
-/// The rules are those of datatrove 0.10's `GopherRepetitionFilter`; only the words are this project's own
-/// units. Shares of characters are shares of all characters of the text, white space included. In texts
+/// The rules are those of datatrove 0.10's `GopherRepetitionFilter`; only the words are our own, as in
+/// `gopher_quality`. `false` switches a rule off. Shares of characters are shares of all characters of the text, white space included. In texts
 /// written without spaces the joining spaces weigh as much as the words and words are shorter, so Chinese needs
 /// looser limits: FineWeb-2's for Mandarin switch off the first, second and fourth rule and set
 /// `max_duplicate_lines = 0.287`, the top n-grams to 0.256, 0.201 and 0.171, and the repeated n-grams to 0.198,

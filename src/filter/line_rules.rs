@@ -14,7 +14,7 @@ use crate::text;
 ///
 /// These are the line-wise corrections of RefinedWeb (Penedo et al. 2023, appendix G.2) but for its list of short
 /// phrases. They are made for web pages: in books, headings and page numbers are such lines, too. Lines end at
-/// line feeds; blank lines are no leftovers.
+/// line feeds; blank lines are no leftovers. `false` switches a rule off, an empty list that of `counters`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LineRules {

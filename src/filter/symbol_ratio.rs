@@ -11,6 +11,7 @@ use crate::stage::{Filter, Settings, Verdict};
 /// Drops documents in which hashes or ellipses stand for many of the words.
 ///
 /// Hashes come with tag clouds and broken mark-up, ellipses with lists of teasers. A document without words is kept.
+/// `false` switches a rule off.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SymbolRatio {

@@ -8,7 +8,7 @@ use crate::stage::{Filter, Settings, Verdict};
 
 /// Keeps documents of `min` to `max` words.
 ///
-/// Words are the project's own units, punctuation included: a Chinese character is one.
+/// A word is a run of letters and digits, one Chinese or Japanese character, or a run of one punctuation mark.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WordCount {

@@ -11,8 +11,8 @@ use crate::text;
 
 /// Removes characters that are neither seen nor read:
 ///
-/// - control characters, unless they are white space, which would glue words together: tabs and all kinds of line
-///   ends are the matter of `whitespace`;
+/// - control characters. Tabs and all kinds of line ends stay, or words would be glued together: `whitespace` sees to
+///   them;
 /// - zero-width spaces, word joiners, invisible operators, byte-order marks and soft hyphens;
 /// - marks, embeddings, overrides and isolates of text direction, which a reader of the text in its order does not
 ///   need, and with which text can be made to look like another one;

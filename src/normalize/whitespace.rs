@@ -9,8 +9,8 @@ use super::rewrite::Rewrite;
 use crate::stage::{Normalizer, Settings};
 use crate::text;
 
-/// Brings white space to one shape: every kind of line end is a line feed, any other white space within a line a single
-/// space, and there is none at the end of a line nor at either end of the text.
+/// Brings white space to one shape: every kind of line end becomes a line feed, any other run of white space between
+/// words a single space, and what stands at the end of a line or at either end of the text goes.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Whitespace {

@@ -9,7 +9,7 @@ use unicode_normalization::char::compose;
 use super::rewrite::Rewrite;
 use crate::stage::{Normalizer, Settings};
 
-/// Brings full-width ASCII to half width, and half-width katakana to full width, each class at wish.
+/// Brings full-width ASCII to half width, and half-width katakana to full width. Each class has a switch.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Width {
