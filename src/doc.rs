@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::canonical::canonical;
 use crate::text;
 
 /// Where a document stands in its pass: its task and its row in that task.
@@ -142,51 +142,6 @@ pub fn canonical_key(canonical: &str) -> ContentKey {
     xxh3_128(canonical.as_bytes()).to_be_bytes()
 }
 
-/// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.
-/// Borrowed when the text is canonical already.
-pub fn canonical(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() || text.chars().all(text::is_plainly_nfc) || is_nfc_quick(text.chars()) == IsNormalized::Yes {
-        return single_spaces(text);
-    }
-    let composed: String = text.nfc().collect();
-    Cow::Owned(single_spaces(&composed).into_owned())
-}
-
-/// The text with every run of `White_Space` one space, trimmed.
-fn single_spaces(text: &str) -> Cow<'_, str> {
-    // `text[from..]` is not yet in `out`; whether it is copied at all depends on the white space to come.
-    let (mut out, mut from) = (String::new(), 0);
-    let mut after_space = true;
-    let mut at = 0;
-    while let Some(&byte) = text.as_bytes().get(at) {
-        if byte > b' ' && byte < 0x7f {
-            after_space = false;
-            at += 1;
-            continue;
-        }
-        let Some(c) = text[at..].chars().next() else { break };
-        let end = at + c.len_utf8();
-        let is_space = c.is_whitespace();
-        if is_space && (after_space || c != ' ') {
-            out.push_str(&text[from..at]);
-            if !after_space {
-                out.push(' ');
-            }
-            from = end;
-        }
-        after_space = is_space;
-        at = end;
-    }
-    if from == 0 {
-        return Cow::Borrowed(text.strip_suffix(' ').unwrap_or(text));
-    }
-    out.push_str(&text[from..]);
-    if out.ends_with(' ') {
-        out.pop();
-    }
-    Cow::Owned(out)
-}
-
 /// A value that an annotator or a corpus stage puts into a column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -217,41 +172,6 @@ impl std::fmt::Display for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_canonical(text: &str, expected: &str) {
-        assert_eq!(canonical(text), expected);
-        assert_eq!(canonical(expected), expected, "canonical twice is canonical once");
-    }
-
-    #[test]
-    fn white_space_becomes_single_spaces() {
-        check_canonical("", "");
-        check_canonical(" \t\n", "");
-        check_canonical("a  b\u{3000}c\r\n", "a b c");
-        check_canonical(" a", "a");
-        check_canonical("a ", "a");
-    }
-
-    #[test]
-    fn decomposed_letters_are_composed() {
-        check_canonical("e\u{301}te\u{301}", "été");
-        assert_eq!(content_key("e\u{301}"), content_key("\u{e9}"));
-    }
-
-    #[test]
-    fn a_canonical_text_is_borrowed() {
-        assert!(matches!(canonical("plain words 中文"), Cow::Borrowed(_)));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn the_canonical_form_is_that_of_the_definition(text in "[a \t\u{85}中文é\u{301}\u{3000}か\u{3099}\u{2000}Å]{0,12}") {
-            let composed: String = text.nfc().collect();
-            let expected = composed.split_whitespace().collect::<Vec<_>>().join(" ");
-            check_canonical(&text, &expected);
-        }
-    }
 
     #[test]
     fn the_key_is_big_endian_xxh3_of_the_canonical_text() {

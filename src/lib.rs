@@ -33,6 +33,7 @@
 
 pub mod annotate;
 pub mod budget;
+pub mod canonical;
 pub mod chain;
 pub mod cli;
 pub mod corpus;

@@ -72,12 +72,6 @@ pub fn is_cjk(c: char) -> bool {
         | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{FF66}'..='\u{FF9F}' | '\u{20000}'..='\u{2FA1F}')
 }
 
-/// Whether the character is in NFC whatever stands before it: most characters of most texts, found without a table.
-pub fn is_plainly_nfc(c: char) -> bool {
-    matches!(c, '\0'..='\u{2ff}' | '\u{2010}'..='\u{2027}' | '\u{3000}'..='\u{3029}' | '\u{3400}'..='\u{4dbf}'
-        | '\u{4e00}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}')
-}
-
 /// The lines of a text as Python's `str.splitlines` cuts them: at `\n`, `\r`, `\r\n`, `\v`, `\f`,
 /// U+001C to U+001E, U+0085, U+2028 and U+2029. No empty line follows a last line end.
 pub fn lines(text: &str) -> impl Iterator<Item = &str> {
@@ -281,8 +275,6 @@ const TERMINAL: &str = r"(?x)[
 
 #[cfg(test)]
 mod tests {
-    use unicode_normalization::{IsNormalized, is_nfc_quick};
-
     use super::*;
 
     #[track_caller]
@@ -392,12 +384,5 @@ mod tests {
     fn characters_are_code_points() {
         assert_eq!(n_chars("aé中😀"), 4);
         assert_eq!(n_chars(&"é中".repeat(1000)), 2000);
-    }
-
-    #[test]
-    fn plain_characters_are_composed() {
-        for c in ('\0'..=char::MAX).filter(|&c| is_plainly_nfc(c)) {
-            assert!(is_nfc_quick(['a', c].into_iter()) == IsNormalized::Yes, "{c:?}");
-        }
     }
 }

@@ -5,17 +5,19 @@
 //! it is at least `threshold` similar to one already kept. So every dropped document is verified to be like
 //! the very document that stands for it, and no chain of small differences eats a source.
 
+use std::cell::RefCell;
 use std::iter::Peekable;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::{canonical, composed};
 use crate::corpus::bands::Bands;
 use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
-use crate::corpus::shingle::{Shingler, Unit};
+use crate::corpus::shingle::{Shingler, Unit, Units};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys, sketch};
-use crate::doc::{Doc, canonical, canonical_key};
+use crate::doc::{Doc, canonical_key};
 use crate::error::Result;
 use crate::stage::{CorpusStage, Duplicate, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Settings};
 
@@ -141,6 +143,18 @@ pub struct MinHashStage {
     leaders: usize,
 }
 
+/// What a thread needs for one document, kept for the next.
+#[derive(Default)]
+struct Scratch {
+    units: Units,
+    shingles: Vec<u64>,
+    slots: Vec<u64>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
 impl CorpusStage for MinHashStage {
     fn needs(&self) -> Vec<Need> {
         self.keep.needs()
@@ -158,13 +172,15 @@ impl CorpusStage for MinHashStage {
     fn keys(&self, doc: &Doc<'_>, send: &mut dyn FnMut(usize, u128)) {
         let canonical = canonical(doc.text());
         send(0, u128::from_be_bytes(canonical_key(&canonical)));
-        let mut shingles = Vec::new();
-        self.shingler.shingles(&canonical, &mut shingles);
-        let mut slots = Vec::new();
-        sketch(&shingles, self.bands.slots(), &mut slots);
-        for (key, section) in band_keys(&slots, self.bands.rows).zip(1..) {
-            send(section, u128::from(key));
-        }
+        SCRATCH.with_borrow_mut(|Scratch { units, shingles, slots }| {
+            shingles.clear();
+            slots.clear();
+            self.shingler.shingles(&canonical, units, shingles);
+            sketch(shingles, self.bands.slots(), slots);
+            for (key, section) in band_keys(slots, self.bands.rows).zip(1..) {
+                send(section, u128::from(key));
+            }
+        });
     }
 
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
@@ -287,13 +303,19 @@ const SLOT_BITS: u32 = u64::BITS - MAX_SLOTS.ilog2();
 
 impl PairJudge for MinHashStage {
     fn set(&self, text: &str, set: &mut Vec<u64>) {
-        let canonical = canonical(text);
+        SCRATCH.with_borrow_mut(|Scratch { units, shingles, .. }| {
+            // White space between words is nothing to them, and so need not be made canonical.
+            let text = if self.shingler.unit == Unit::Words { composed(text) } else { canonical(text) };
+            if self.verify == Verify::Exact {
+                return self.shingler.set(&text, units, set);
+            }
+            shingles.clear();
+            self.shingler.shingles(&text, units, shingles);
+            sketch(shingles, self.bands.slots(), set);
+        });
         if self.verify == Verify::Exact {
-            return self.shingler.set(&canonical, set);
+            return;
         }
-        let mut shingles = Vec::new();
-        self.shingler.shingles(&canonical, &mut shingles);
-        sketch(&shingles, self.bands.slots(), set);
         // A slot with its number is a member of a set; in this order the set is sorted.
         for (slot, number) in set.iter_mut().zip(0u64..) {
             *slot = (number << SLOT_BITS) | (*slot & ((1 << SLOT_BITS) - 1));

@@ -8,6 +8,7 @@ pub mod reuse;
 
 // What they are made of.
 pub mod bands;
+mod hash;
 pub mod keep;
 pub mod shingle;
 pub mod sketch;

@@ -8,7 +8,7 @@
 //! member and not one per slot. The part of shared slots is an unbiased estimate of the Jaccard
 //! similarity, with no more variance than t independent hashes have.
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use super::hash::{GOLDEN, hash_all, mix};
 
 /// The bits of a slot's value below the number of the round.
 const FRACTION_BITS: u32 = 50;
@@ -29,7 +29,7 @@ pub fn sketch(set: &[u64], slots: usize, out: &mut Vec<u64>) {
     let mut n_empty = slots;
     for round in 0..2 * slots as u64 {
         let base = round << FRACTION_BITS;
-        let salt = mix(round.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let salt = mix(round.wrapping_add(1).wrapping_mul(GOLDEN));
         for &member in set {
             let hash = mix(member ^ salt);
             // The upper half chooses the slot, the lower half leads the fraction.
@@ -49,19 +49,8 @@ pub fn sketch(set: &[u64], slots: usize, out: &mut Vec<u64>) {
 
 /// The keys of a sketch's bands: band *i* is slots `i·rows` to `(i+1)·rows`.
 pub fn band_keys(sketch: &[u64], rows: usize) -> impl Iterator<Item = u64> {
-    let mut bytes = Vec::with_capacity(rows * 8);
-    sketch.chunks_exact(rows).zip(0..).map(move |(band, index)| {
-        bytes.clear();
-        bytes.extend(band.iter().flat_map(|slot| slot.to_le_bytes()));
-        xxh3_64_with_seed(&bytes, index)
-    })
-}
-
-/// A mixer of 64 bits without loss: David Stafford's Mix13, as in SplitMix64.
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
+    let of_band = |(band, index): (&[u64], u64)| hash_all(std::iter::once(index).chain(band.iter().copied()));
+    sketch.chunks_exact(rows).zip(0..).map(of_band)
 }
 
 #[cfg(test)]
@@ -134,7 +123,7 @@ mod tests {
     fn the_sketch_is_the_same_on_every_machine() {
         let sketch = sketch_of(&[1, 2, 3], 4);
         let keys: Vec<_> = band_keys(&sketch, 2).collect();
-        assert_eq!(keys, [10_554_587_582_768_894_138, 5_775_730_753_502_974_064]);
+        assert_eq!(keys, [2_610_068_993_671_354_088, 1_415_936_395_121_915_793]);
     }
 
     #[test]

@@ -205,12 +205,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::canonical::canonical;
     use crate::corpus::exact::{EXACT_DUPLICATE, Exact};
     use crate::corpus::keep::Keep;
     use crate::corpus::minhash::{MinHash, NEAR_DUPLICATE, Verify};
     use crate::corpus::reuse::Reuse;
-    use crate::corpus::shingle::Shingler;
-    use crate::doc::{ContentKey, Value, canonical, content_key};
+    use crate::corpus::shingle::{Shingler, Units};
+    use crate::doc::{ContentKey, Value, content_key};
     use crate::stage::Settings;
 
     const TASK_SIZE: usize = 7;
@@ -355,7 +356,7 @@ mod tests {
     fn jaccard(a: &str, b: &str) -> f64 {
         let set = |text: &str| {
             let mut set = Vec::new();
-            Shingler::default().set(&canonical(text), &mut set);
+            Shingler::default().set(&canonical(text), &mut Units::default(), &mut set);
             set
         };
         let (a, b) = (set(a), set(b));

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfkc};
+use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
+use crate::canonical::composed;
 use crate::stage::{Normalizer, Settings};
-use crate::text;
 
 /// Puts characters that can be written in several ways into one, by the Unicode standard (annex 15).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -41,11 +41,9 @@ impl Settings for Unicode {
 
 impl Normalizer for Unicode {
     fn normalize<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        // The crate's checks ask its quick check first, and compare where that does not know.
         match self.form {
-            Form::Nfc if text.chars().all(text::is_plainly_nfc) || is_nfc(text) => Cow::Borrowed(text),
+            Form::Nfc => composed(text),
             Form::Nfkc if text.is_ascii() || is_nfkc(text) => Cow::Borrowed(text),
-            Form::Nfc => Cow::Owned(text.nfc().collect()),
             Form::Nfkc => Cow::Owned(text.nfkc().collect()),
         }
     }

@@ -1,0 +1,183 @@
+//! The canonical form of a text: two texts with the same one count as the same text.
+
+use std::borrow::Cow;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.
+/// Borrowed when the text is canonical already.
+pub fn canonical(text: &str) -> Cow<'_, str> {
+    match composed(text) {
+        Cow::Borrowed(text) => single_spaces(text),
+        Cow::Owned(text) => Cow::Owned(single_spaces(&text).into_owned()),
+    }
+}
+
+/// The text in Unicode NFC. Borrowed when it is already.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    if find(text.as_bytes(), 0, may_compose).is_none() || is_nfc(text) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.nfc().collect())
+}
+
+/// The text with every run of `White_Space` one space, trimmed.
+fn single_spaces(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    // `text[from..]` is not yet in `out`.
+    let (mut out, mut from) = (String::new(), 0);
+    while let Some(at) = find(text.as_bytes(), from, is_odd_space) {
+        if out.is_empty() {
+            out.reserve(text.len());
+        }
+        out.push_str(text[from..at].trim_end());
+        out.push(' ');
+        from = text.len() - text[at..].trim_start().len();
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[from..]);
+    Cow::Owned(out)
+}
+
+/// How many bytes are looked at at once.
+const BLOCK: usize = 32;
+
+/// The first byte from `from` on for which `is` holds; it is given the two bytes after it too, zeros after the end.
+///
+/// `is` is to be made of comparisons without a branch: then whole blocks are looked at with the vector
+/// instructions that every processor has.
+fn find(bytes: &[u8], from: usize, is: impl Fn(u8, u8, u8) -> bool) -> Option<usize> {
+    let mut at = from;
+    while at < bytes.len() {
+        if let Some(block) = bytes.get(at..at + BLOCK + 2) {
+            let block: &[u8; BLOCK + 2] = block.try_into().expect("as long as that");
+            if !(0..BLOCK).fold(false, |any, i| any | is(block[i], block[i + 1], block[i + 2])) {
+                at += BLOCK;
+                continue;
+            }
+        }
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        let end = bytes.len().min(at + BLOCK);
+        if let Some(found) = (at..end).find(|&at| is(byte(at), byte(at + 1), byte(at + 2))) {
+            return Some(found);
+        }
+        at = end;
+    }
+    None
+}
+
+/// Whether a byte begins white space that is not a single `' '` as it seems, or is one before another.
+#[inline(always)]
+fn is_odd_space(a: u8, b: u8, c: u8) -> bool {
+    let double = (a == b' ') & (b == b' ');
+    let control = a.wrapping_sub(b'\t') < 5;
+    let latin = (a == 0xc2) & ((b == 0x85) | (b == 0xa0));
+    let ogham = (a == 0xe1) & (b == 0x9a) & (c == 0x80);
+    // U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F.
+    let wide = (c <= 0x8a) | (c == 0xa8) | (c == 0xa9) | (c == 0xaf);
+    let general = (a == 0xe2) & (((b == 0x80) & wide) | ((b == 0x81) & (c == 0x9f)));
+    let ideographic = (a == 0xe3) & (b == 0x80) & (c == 0x80);
+    double | control | latin | ogham | general | ideographic
+}
+
+/// Whether a byte begins a character that perhaps is not composed or combines with one before it. Not so for
+/// nearly all characters of most texts, and found without a table; the rest is looked up.
+#[inline(always)]
+fn may_compose(a: u8, b: u8, c: u8) -> bool {
+    // Combining marks and Greek, Cyrillic marks, and all that begins with E0, E1 or F0 but emoji and ideographs.
+    let two = (a >= 0xcc) & (a <= 0xce) | (a >= 0xd2) & (a <= 0xe1);
+    // General punctuation from U+2010 on, currency signs, boxes and arrows are composed.
+    let symbols =
+        (a == 0xe2) & !((b == 0x80) & (c >= 0x90) | (b == 0x82) | ((b & 0xfe) == 0x86) | (b >= 0x94) & (b <= 0x9f));
+    let marks = ((b == 0x80) & (c >= 0xaa) & (c <= 0xaf)) | ((b == 0x82) & ((c == 0x99) | (c == 0x9a)));
+    let kana = (a == 0xe3) & marks;
+    let hangul = ((a == 0xea) & (b < 0xb0)) | ((a == 0xed) & (b > 0x9d));
+    let private = (a == 0xee) | (a == 0xef) & (b < 0xbc);
+    let beyond = (a == 0xf0) & !((b == 0x9f) | (b >= 0xa0) & (b <= 0xaa)) | (a > 0xf0);
+    two | symbols | kana | hangul | private | beyond
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_normalization::{IsNormalized, is_nfc_quick};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(canonical(text), expected);
+        assert_eq!(canonical(expected), expected, "canonical twice is canonical once");
+    }
+
+    /// Whether `is` holds for some byte of the character, whatever comes after it.
+    fn holds(c: char, is: fn(u8, u8, u8) -> bool) -> bool {
+        let text = format!("{c}.");
+        find(text.as_bytes(), 0, is).is_some()
+    }
+
+    #[test]
+    fn white_space_becomes_single_spaces() {
+        check("", "");
+        check(" \t\n", "");
+        check("a  b\u{3000}c\r\n", "a b c");
+        check(" a", "a");
+        check("a ", "a");
+        check("a \nb\n c", "a b c");
+    }
+
+    #[test]
+    fn white_space_is_found_across_blocks() {
+        for n in 0..100 {
+            let word = "x".repeat(n);
+            check(&format!("{word}\n{word}"), &format!("{word} {word}").trim().replace("  ", " "));
+            check(&format!("中{word}  {word}\u{3000}"), format!("中{word} {word}").trim());
+        }
+    }
+
+    #[test]
+    fn every_white_space_is_known() {
+        for c in (char::MIN..=char::MAX).filter(|&c| c != ' ') {
+            assert_eq!(holds(c, is_odd_space), c.is_whitespace(), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn decomposed_letters_are_composed() {
+        check("e\u{301}te\u{301}", "été");
+        check("か\u{3099}", "が");
+    }
+
+    #[test]
+    fn characters_that_are_not_looked_up_are_composed() {
+        let plain = (char::MIN..=char::MAX).filter(|&c| !holds(c, may_compose));
+        let mut n_plain = 0;
+        for c in plain {
+            assert_eq!(is_nfc_quick(['a', c].into_iter()), IsNormalized::Yes, "{c:?}");
+            n_plain += 1;
+        }
+        assert!(n_plain > 80_000, "{n_plain}");
+        for c in "aéжя，。中々かカー가“”…€→😀𠀀".chars() {
+            assert!(!holds(c, may_compose), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn a_canonical_text_is_borrowed() {
+        for text in ["plain words 中文", "été", "हिन्दी में"] {
+            assert!(matches!(canonical(text), Cow::Borrowed(_)), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_canonical_form_is_that_of_the_definition(
+            text in "[a \t\u{85}中文é\u{301}\u{3000}か\u{3099}\u{2000}Å]{0,12}[a-z 中。]{0,40}[ \n\u{2028}\u{a0}b]{0,5}",
+        ) {
+            let composed: String = text.nfc().collect();
+            let expected = composed.split_whitespace().collect::<Vec<_>>().join(" ");
+            check(&text, &expected);
+        }
+    }
+}
