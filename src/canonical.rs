@@ -87,15 +87,15 @@ fn is_odd_space(a: u8, b: u8, c: u8) -> bool {
 #[inline(always)]
 fn may_compose(a: u8, b: u8, c: u8) -> bool {
     // Combining marks and Greek, Cyrillic marks, and all that begins with E0, E1 or F0 but emoji and ideographs.
-    let two = (a >= 0xcc) & (a <= 0xce) | (a >= 0xd2) & (a <= 0xe1);
+    let two = (0xcc..=0xce).contains(&a) | (0xd2..=0xe1).contains(&a);
     // General punctuation from U+2010 on, currency signs, boxes and arrows are composed.
     let symbols =
-        (a == 0xe2) & !((b == 0x80) & (c >= 0x90) | (b == 0x82) | ((b & 0xfe) == 0x86) | (b >= 0x94) & (b <= 0x9f));
-    let marks = ((b == 0x80) & (c >= 0xaa) & (c <= 0xaf)) | ((b == 0x82) & ((c == 0x99) | (c == 0x9a)));
+        (a == 0xe2) & !((b == 0x80) & (c >= 0x90) | (b == 0x82) | ((b & 0xfe) == 0x86) | (0x94..=0x9f).contains(&b));
+    let marks = ((b == 0x80) & (0xaa..=0xaf).contains(&c)) | ((b == 0x82) & ((c == 0x99) | (c == 0x9a)));
     let kana = (a == 0xe3) & marks;
     let hangul = ((a == 0xea) & (b < 0xb0)) | ((a == 0xed) & (b > 0x9d));
     let private = (a == 0xee) | (a == 0xef) & (b < 0xbc);
-    let beyond = (a == 0xf0) & !((b == 0x9f) | (b >= 0xa0) & (b <= 0xaa)) | (a > 0xf0);
+    let beyond = (a == 0xf0) & !((b == 0x9f) | (0xa0..=0xaa).contains(&b)) | (a > 0xf0);
     two | symbols | kana | hangul | private | beyond
 }
 
