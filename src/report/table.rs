@@ -68,11 +68,15 @@ impl Report {
         if self.seconds <= 0.0 {
             return;
         }
+        if self.continued {
+            let _ = writeln!(out, "\nin {:.1} s since it was continued", self.seconds);
+            return;
+        }
         let _ = writeln!(
             out,
             "\nin {:.1} s: {} documents/s, {} of text/s",
             self.seconds,
-            count((self.rows_in as f64 / self.seconds) as u64),
+            rate(self.rows_in as f64 / self.seconds),
             bytes((self.bytes_in as f64 / self.seconds) as u64),
         );
     }
@@ -114,6 +118,11 @@ pub fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// So many in a second.
+pub fn rate(per_second: f64) -> String {
+    if per_second < 9.95 { format!("{per_second:.1}") } else { count(per_second.round() as u64) }
 }
 
 /// A number of bytes, in decimal units.
@@ -221,7 +230,14 @@ mod tests {
     }
 
     #[test]
+    fn a_continued_run_claims_no_speed() {
+        let table = Report { continued: true, ..report() }.table();
+        assert!(table.ends_with("\n\nin 12.3 s since it was continued\n"), "{table}");
+    }
+
+    #[test]
     fn numbers_are_readable() {
+        assert_eq!((rate(0.25).as_str(), rate(1234.4).as_str()), ("0.2", "1,234"));
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(bytes(999), "999 B");
