@@ -14,7 +14,7 @@ impl Report {
             [name, count(seen), blank(rewritten), blank(dropped), share(dropped, seen), time]
         };
         let reason = |name: &str, dropped: u64, seen: u64| {
-            [format!("    {name}"), String::new(), String::new(), count(dropped), share(dropped, seen), String::new()]
+            [format!("  {name}"), String::new(), String::new(), count(dropped), share(dropped, seen), String::new()]
         };
         if !self.reader.is_empty() {
             rows.push(row("reader".into(), self.rows_in, 0, self.reader.values().sum(), String::new()));
@@ -74,7 +74,8 @@ impl Report {
         }
         let _ = writeln!(
             out,
-            "\nin {:.1} s: {} documents/s, {} of text/s",
+            "\nin {:.*} s: {} documents/s, {} of text/s",
+            if self.seconds < 1.0 { 2 } else { 1 },
             self.seconds,
             rate(self.rows_in as f64 / self.seconds),
             bytes((self.bytes_in as f64 / self.seconds) as u64),
@@ -196,13 +197,13 @@ mod tests {
     #[test]
     fn the_table_says_what_became_of_every_document() {
         insta::assert_snapshot!(report().table(), @r"
-        stage               documents  rewritten  dropped    share  time
-        reader                 76,884                   3  < 0.1 %
-            null_text                                   3  < 0.1 %
-        whitespace             76,881     33,380                    25 %
-        word_count             76,881              39,802   51.8 %  75 %
-            too_few_words                          39,800   51.8 %
-            too_many_words                              2  < 0.1 %
+        stage             documents  rewritten  dropped    share  time
+        reader               76,884                   3  < 0.1 %
+          null_text                                   3  < 0.1 %
+        whitespace           76,881     33,380                    25 %
+        word_count           76,881              39,802   51.8 %  75 %
+          too_few_words                          39,800   51.8 %
+          too_many_words                              2  < 0.1 %
 
         read      76,884          285.3 MB of text in 8 files
         kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
@@ -217,9 +218,9 @@ mod tests {
         let failure = Failure { file: "b.parquet".into(), message: "the footer is cut off".into(), rows: None };
         let report = Report { failed: vec![failure], seconds: 0.0, stages: vec![], ..report() };
         insta::assert_snapshot!(report.table(), @r"
-        stage          documents  rewritten  dropped    share  time
-        reader            76,884                   3  < 0.1 %
-            null_text                              3  < 0.1 %
+        stage        documents  rewritten  dropped    share  time
+        reader          76,884                   3  < 0.1 %
+          null_text                              3  < 0.1 %
 
         read      76,884          285.3 MB of text in 8 files
         kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
