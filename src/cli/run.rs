@@ -65,7 +65,7 @@ pub struct Common {
     #[arg(long, value_name = "N", value_parser = parse_threads, allow_negative_numbers = true)]
     pub threads: Option<usize>,
     /// Memory for documents on their way, sorting and comparing, at least 1MB; a quarter of the machine by default.
-    /// The program itself takes about 100 MB more.
+    /// The program takes some 140 MB in any case.
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u64>,
     /// The local folder for temporary files; by default one in the output folder, or the system's for an
