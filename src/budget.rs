@@ -51,11 +51,9 @@ impl Drop for Lease {
 /// How far a run has come, for whoever shows it, and whether it should stop.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// What is being done.
-    phase: Mutex<String>,
-    /// Bytes of work of this phase, where that is known.
-    pub total: AtomicU64,
-    /// Bytes of it that are done.
+    /// What is being done, and how much of it there is.
+    phase: Mutex<(String, Total)>,
+    /// Bytes of input that are done.
     pub done: AtomicU64,
     /// Rows read in this phase.
     pub rows: AtomicU64,
@@ -66,11 +64,22 @@ pub struct Progress {
     stop: AtomicBool,
 }
 
+/// How much there is to do in a phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Total {
+    /// Nobody knows.
+    #[default]
+    Unknown,
+    /// So many rows.
+    Rows(u64),
+    /// So many bytes of input.
+    Bytes(u64),
+}
+
 impl Progress {
-    /// Begins another phase of `total` bytes of work.
-    pub fn begin(&self, phase: impl Into<String>, total: u64) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase.into();
-        self.total.store(total, Ordering::Relaxed);
+    /// Begins another phase.
+    pub fn begin(&self, phase: impl Into<String>, total: Total) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = (phase.into(), total);
         for counter in [&self.done, &self.rows, &self.kept, &self.bytes] {
             counter.store(0, Ordering::Relaxed);
         }
@@ -78,7 +87,17 @@ impl Progress {
 
     /// What is being done.
     pub fn phase(&self) -> String {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// The share of the phase that is done, where it is known.
+    pub fn share(&self) -> Option<f64> {
+        let (done, total) = match self.phase.lock().unwrap_or_else(PoisonError::into_inner).1 {
+            Total::Unknown => return None,
+            Total::Rows(total) => (&self.rows, total),
+            Total::Bytes(total) => (&self.done, total),
+        };
+        Some((done.load(Ordering::Relaxed) as f64 / total.max(1) as f64).min(1.0))
     }
 
     /// Asks the run to stop.
@@ -95,6 +114,18 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_share_is_known_where_the_total_is() {
+        let progress = Progress::default();
+        assert_eq!(progress.share(), None);
+        progress.begin("a", Total::Rows(4));
+        progress.rows.store(1, Ordering::Relaxed);
+        progress.done.store(4, Ordering::Relaxed);
+        assert_eq!(progress.share(), Some(0.25));
+        progress.begin("b", Total::Bytes(8));
+        assert_eq!(progress.share(), Some(0.0), "every phase begins anew");
+    }
 
     #[test]
     fn bytes_are_given_back() {

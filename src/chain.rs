@@ -15,7 +15,7 @@ use layout::{DuplicateOf, Layout, Reject, Why, refuse_clash};
 use crate::doc::{Columns, ContentKey, Doc, content_key};
 use crate::error::{Error, Result};
 use crate::exchange::record::{Ruling, RulingKind};
-use crate::pipeline::{Pass, Pipeline, StageSpec};
+use crate::pipeline::{DOOR, Pass, Pipeline, StageSpec};
 use crate::stage::{CorpusStage, Edit, NeedKind, Reason, Stage};
 use crate::tally::{StageTally, Tally};
 
@@ -24,8 +24,8 @@ mod layout;
 
 pub use columns::Strings;
 
-/// The name under which rows that are no documents are rejected.
-pub const DOOR: &str = "reader";
+/// The reason for rows without a text.
+pub const NULL_TEXT: &str = "null_text";
 
 /// One document in so many is timed.
 const TIMED: usize = 8;
@@ -182,7 +182,7 @@ impl Chain {
             let unreadable = bad.next_if(|(bad, _)| *bad == row).map(|(_, reason)| *reason);
             let text = texts.get(row);
             tally.bytes_in += text.map_or(0, |text| text.len() as u64);
-            if let Some(reason) = unreadable.or(text.is_none().then_some("null_text")) {
+            if let Some(reason) = unreadable.or(text.is_none().then_some(NULL_TEXT)) {
                 tally.door.drop_one(reason);
                 let why = Why { by: DOOR, reason, value: f64::NAN, threshold: f64::NAN, duplicate: None };
                 rejects.push(Reject { row, text: text.map(Cow::Borrowed), why });

@@ -53,11 +53,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What is wrong in a table of settings, in the words of those who write them, and the setting it is wrong in.
 pub fn of_settings(error: &toml::de::Error) -> String {
-    const WORDS: [(&str, &[&str]); 4] = [
+    const WORDS: [(&str, &[&str]); 7] = [
         ("expected a whole number, 0 or above", &["expected usize", "expected u64", "expected u32"]),
         ("expected a whole number", &["expected i32", "expected i64"]),
         ("expected a number", &["expected f64", "expected f32"]),
         ("expected a list", &["expected a sequence"]),
+        ("expected a table", &["expected a map", "expected struct InputSettings", "expected struct OutputSettings"]),
+        ("type: list", &["type: sequence"]),
+        ("type: table", &["type: map"]),
     ];
     let mut message = error.message().to_owned();
     for (ours, theirs) in WORDS {
@@ -65,10 +68,53 @@ pub fn of_settings(error: &toml::de::Error) -> String {
             message = message.replace(their, ours);
         }
     }
+    // `unknown field `x`, expected one of `a`, `b`, `c``; of two, anyone sees which was meant.
+    let mut words = message.split('`').skip(1).step_by(2);
+    if message.contains(", expected one of `")
+        && let Some(word) = words.next()
+        && let Some(meant) = meant(word, words)
+    {
+        let suggestion = format!("; did you mean `{meant}`?");
+        message += &suggestion;
+    }
     // Only what is printed tells the place.
     let printed = error.to_string();
     match printed.trim_end().rsplit_once("\nin `").and_then(|(_, place)| place.strip_suffix('`')) {
         Some(place) => format!("`{place}`: {message}"),
         None => message,
+    }
+}
+
+/// The word that was perhaps meant, of those that are known.
+pub fn meant<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let (distance, meant) = known.into_iter().map(|known| (edit_distance(word, known), known)).min()?;
+    (distance <= 3 && 2 * distance <= word.chars().count()).then_some(meant)
+}
+
+/// Levenshtein distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let cost = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], cost);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_close_was_meant() {
+        let meant = |word| meant(word, ["threshold", "n", "keep"]);
+        assert_eq!(meant("treshold"), Some("threshold"));
+        assert_eq!(meant("kepe"), Some("keep"));
+        assert_eq!(meant("m"), None);
+        assert_eq!(meant("format"), None);
     }
 }

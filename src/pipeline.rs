@@ -13,6 +13,9 @@ use crate::{annotate, corpus, filter, normalize};
 
 pub mod schema;
 
+/// The name under which rows that are no documents are rejected. No stage has it.
+pub const DOOR: &str = "reader";
+
 /// The families of stages, in the order they are listed to users.
 pub const FAMILIES: [(&str, &[Entry]); 4] =
     [("normalize", normalize::ALL), ("filter", filter::ALL), ("annotate", annotate::ALL), ("corpus", corpus::ALL)];
@@ -20,13 +23,9 @@ pub const FAMILIES: [(&str, &[Entry]); 4] =
 /// The table line of the stage called `name`. The message says which name was perhaps meant.
 pub fn entry(name: &str) -> Result<&'static Entry, String> {
     entries().find(|entry| entry.name == name).ok_or_else(|| {
-        let close = entries().map(|entry| (edit_distance(name, entry.name), entry.name)).min();
-        match close {
-            Some((..=3, other)) => {
-                format!("there is no stage `{name}`; did you mean `{other}`? `trommel stages` lists all")
-            }
-            _ => format!("there is no stage `{name}`; `trommel stages` lists all"),
-        }
+        let meant = error::meant(name, entries().map(|entry| entry.name));
+        let meant = meant.map_or(String::new(), |meant| format!("did you mean `{meant}`? "));
+        format!("there is no stage `{name}`; {meant}`trommel stages` lists all")
     })
 }
 
@@ -43,7 +42,8 @@ pub struct Pipeline {
     pub output: OutputSettings,
     /// The stages in order.
     pub stages: Vec<StageSpec>,
-    /// The pipeline as one text, settings left out by the user left out too: what makes two runs the same.
+    /// The pipeline as one text, settings left out by the user left out too: what makes two runs the same. Where
+    /// the corpus lies is no part of it.
     pub fingerprint: String,
 }
 
@@ -51,6 +51,8 @@ pub struct Pipeline {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InputSettings {
+    /// Files, folders, globs or URLs, seen from the current folder; `--input` on the command line replaces them.
+    pub files: Vec<String>,
     /// The column that holds the text.
     pub text_column: String,
     /// The column that names a document; it need not be there.
@@ -61,7 +63,7 @@ pub struct InputSettings {
 
 impl Default for InputSettings {
     fn default() -> Self {
-        Self { text_column: "text".into(), id_column: "id".into(), replace_columns: false }
+        Self { files: Vec::new(), text_column: "text".into(), id_column: "id".into(), replace_columns: false }
     }
 }
 
@@ -202,9 +204,7 @@ pub struct Pass {
 impl Pipeline {
     /// Reads and checks a pipeline file's text. `place` names it in messages.
     pub fn parse(text: &str, place: &str) -> Result<Self> {
-        let mut table = Self::table(text, place)?;
-        Self::take_files(&mut table, place)?;
-        Self::from_table(table, place)
+        Self::from_table(Self::table(text, place)?, place)
     }
 
     /// Reads a pipeline file's text as a table, not checked yet. `place` names it in messages.
@@ -217,20 +217,9 @@ impl Pipeline {
         })
     }
 
-    /// Takes the input files that the table names out of it: where a corpus lies does not make another pipeline.
-    pub fn take_files(table: &mut toml::Table, place: &str) -> Result<Vec<String>> {
-        let files = table.get_mut("input").and_then(toml::Value::as_table_mut).and_then(|input| input.remove("files"));
-        match files {
-            None => Ok(Vec::new()),
-            Some(files) => files
-                .try_into()
-                .map_err(|_| Error::refused(format!("{place}: input: `files` is a list of paths, globs or URLs"))),
-        }
-    }
-
     /// Checks a pipeline given as a table of `input`, `output` and a list `stage`.
     pub fn from_table(table: toml::Table, place: &str) -> Result<Self> {
-        let fingerprint = serde_json::to_string(&table).expect("a table of plain values");
+        let fingerprint = fingerprint(table.clone());
         if table.get("stage").is_some_and(|stage| !stage.is_array()) {
             return Err(Error::refused(format!("{place}: `stage` is a list; each stage begins with `[[stage]]`")));
         }
@@ -281,17 +270,19 @@ impl Pipeline {
         Pass { rulings: pass.emits.clone(), ..Pass::new(pass.index + 1) }
     }
 
-    /// The input columns that stages look at and no stage before them adds.
-    pub fn needs(&self) -> BTreeSet<Need> {
+    /// The input columns that stages look at and no stage before them adds, each with the first stage that does.
+    pub fn needs(&self) -> BTreeMap<Need, &str> {
         let mut added = BTreeSet::new();
-        let mut needs = BTreeSet::new();
+        let mut needs = BTreeMap::new();
         for spec in &self.stages {
             let when = spec.when.columns().map(|column| Need { column: column.clone(), kind: NeedKind::String });
             let own = match &spec.stage {
                 Stage::Corpus(stage) => stage.needs(),
                 _ => Vec::new(),
             };
-            needs.extend(when.chain(own).filter(|need| !added.contains(&need.column)));
+            for need in when.chain(own).filter(|need| !added.contains(&need.column)) {
+                needs.entry(need).or_insert(spec.name.as_str());
+            }
             added.extend(spec.stage.columns().iter().map(|field| field.name().clone()));
         }
         needs
@@ -311,6 +302,14 @@ impl Pipeline {
         let mut fixes_text: Option<&str> = None;
         for (i, spec) in self.stages.iter().enumerate() {
             let place = format!("stage {} ({})", i + 1, spec.name);
+            if spec.name.trim().is_empty() || spec.name.chars().any(char::is_control) {
+                return Err(format!("{place}: its `name` is {:?}; a name is one line, and not blank", spec.name));
+            }
+            if spec.name == DOOR {
+                return Err(format!(
+                    "{place}: reports call the reading itself `{DOOR}`; give the stage another `name`"
+                ));
+            }
             if !names.insert(&spec.name) {
                 return Err(format!(
                     "{place}: this name is taken by an earlier stage; give it another with `name = \"…\"`"
@@ -318,7 +317,10 @@ impl Pipeline {
             }
             for field in spec.stage.columns() {
                 if let Some(other) = columns.insert(field.name().clone(), &spec.name) {
-                    return Err(format!("{place}: column `{}` is added by {other} already", field.name()));
+                    return Err(format!(
+                        "{place}: column `{}` is added by {other} already; leave one of them out",
+                        field.name()
+                    ));
                 }
             }
             if spec.stage.rewrites() {
@@ -387,23 +389,34 @@ impl StageSpec {
             conditions(table.remove("when")).map_err(|message| refuse(format!(" ({kind}): `when`: {message}")))?;
         let never =
             conditions(table.remove("unless")).map_err(|message| refuse(format!(" ({kind}): `unless`: {message}")))?;
+        check_keys(&table, entry).map_err(|message| refuse(format!(" ({kind}): {message}")))?;
         let stage = (entry.build)(table).map_err(|message| refuse(format!(" ({kind}): {message}")))?;
         Ok(Self { name: name.unwrap_or(kind), kind: entry.name, when: When { only, never }, stage })
     }
 }
 
-/// Levenshtein distance, for suggestions.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let cost = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], cost);
+/// Refuses what is almost one of the keys that every stage has: the stage itself knows only its own settings.
+fn check_keys(table: &toml::Table, entry: &Entry) -> Result<(), String> {
+    const KEYS: [&str; 4] = ["use", "name", "when", "unless"];
+    let defaults = (entry.defaults)();
+    let settings: Vec<&str> = defaults.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    for key in table.keys().filter(|key| !settings.contains(&key.as_str())) {
+        let meant = error::meant(key, KEYS.into_iter().chain(settings.iter().copied()));
+        if let Some(meant) = meant.filter(|meant| KEYS.contains(meant)) {
+            return Err(format!("unknown field `{key}`; did you mean `{meant}`?"));
         }
     }
-    row[b.len()]
+    Ok(())
+}
+
+fn fingerprint(mut table: toml::Table) -> String {
+    if let Some(input) = table.get_mut("input").and_then(toml::Value::as_table_mut) {
+        input.remove("files");
+        if input.is_empty() {
+            table.remove("input");
+        }
+    }
+    serde_json::to_string(&table).expect("a table of plain values")
 }
 
 fn conditions(value: Option<toml::Value>) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
@@ -465,9 +478,46 @@ mod tests {
             "[output]\nformat = 'csv'",
             "p.toml: `output.format`: unknown variant `csv`, expected one of `parquet`, `jsonl`, `jsonl-zst`",
         );
+        check_refused("input = 3", "p.toml: `input`: invalid type: integer `3`, expected a table");
+        check_refused("[input]\nfiles = 'a'", "p.toml: `input.files`: invalid type: string \"a\", expected a list");
         check_refused("[stage]\nmin = 1", "p.toml: `stage` is a list; each stage begins with `[[stage]]`");
         check_refused("[[stage]]\nmin = 1", "p.toml: stage 1: `use = \"STAGE\"` is missing");
         check_refused("[[stage]\n", "p.toml: line 1: unclosed array table, expected `]`");
+    }
+
+    #[test]
+    fn misspelt_settings_are_recognised() {
+        check_refused(
+            "[[stage]]\nuse = 'exact'\nkep = 'first'\n",
+            "p.toml: stage 1 (exact): unknown field `kep`, expected `keep`",
+        );
+        check_refused(
+            "[[stage]]\nuse = 'word_count'\nwehn.language = 'en'",
+            "p.toml: stage 1 (word_count): unknown field `wehn`; did you mean `when`?",
+        );
+        check_refused(
+            "[input]\ntext_colum = 'body'",
+            "p.toml: `input`: unknown field `text_colum`, expected one of `files`, `text_column`, `id_column`, \
+             `replace_columns`; did you mean `text_column`?",
+        );
+    }
+
+    #[test]
+    fn where_the_corpus_lies_does_not_make_another_pipeline() {
+        let stage = "[[stage]]\nuse = 'exact'\n";
+        let fingerprint = |input: &str| parse(&format!("{input}{stage}")).expect("sound").fingerprint;
+        assert_eq!(fingerprint(""), fingerprint("[input]\nfiles = ['a']\n"));
+        assert_ne!(fingerprint(""), fingerprint("[input]\ntext_column = 'a'\n"));
+    }
+
+    #[test]
+    fn names_can_be_told_apart_in_a_report() {
+        let named = |name: &str| format!("[[stage]]\nuse = 'exact'\nname = {name:?}");
+        check_refused(&named(" "), "p.toml: stage 1 ( ): its `name` is \" \"; a name is one line, and not blank");
+        check_refused(
+            &named("reader"),
+            "p.toml: stage 1 (reader): reports call the reading itself `reader`; give the stage another `name`",
+        );
     }
 
     #[test]
@@ -499,8 +549,8 @@ mod tests {
         assert_eq!(when.mismatch(&Language("en")).as_deref(), Some("language is \"en\", not \"yue\" or \"zh\""));
         assert_eq!(when.to_string(), "when language = \"yue\" | \"zh\", unless source = \"x\"");
         assert_eq!(
-            pipeline.needs().iter().map(|need| need.column.as_str()).collect::<Vec<_>>(),
-            ["language", "source"]
+            pipeline.needs().iter().map(|(need, stage)| (need.column.as_str(), *stage)).collect::<Vec<_>>(),
+            [("language", "word_count"), ("source", "word_count")]
         );
     }
 }

@@ -15,9 +15,12 @@
 //!
 //! Every file appears whole or not at all, so a run can be killed at any instant and continued.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::plan::{Layout, Shard, Task};
@@ -132,7 +135,9 @@ impl RunDir {
             return refuse(format!("it was begun by trommel {}, this is {}", known.version, identity.version));
         }
         if known.pipeline != identity.pipeline {
-            return refuse(difference("its pipeline", &known.pipeline, &identity.pipeline));
+            let table = |text: &str| serde_json::from_str(text).unwrap_or_default();
+            let what = of_tables("", &table(&known.pipeline), &table(&identity.pipeline));
+            return refuse(format!("in its pipeline, {what}"));
         }
         if known.limit != identity.limit || known.task_size != identity.task_size {
             return refuse("its --limit or --task-size differs".into());
@@ -198,6 +203,37 @@ fn fits(old: &Layout, new: &Layout) -> bool {
     matches!(old, Layout::Unreadable(_)) || old == new || matches!(old, Layout::Lines | Layout::Stream)
 }
 
+/// The first setting in which two tables differ.
+fn of_tables(place: &str, old: &Value, new: &Value) -> String {
+    let inside = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            let part = |table: &Map<String, Value>, name: &String| table.get(name).cloned().unwrap_or_default();
+            let mut parts = names.into_iter().map(|name| (name, part(old, name), part(new, name)));
+            parts.find(|(_, a, b)| a != b).map_or(String::new(), |(name, a, b)| of_tables(&inside(name), &a, &b))
+        }
+        (Value::Array(old), Value::Array(new)) if place == "stage" => {
+            let part = |list: &[Value], i: usize| list.get(i).cloned().unwrap_or_default();
+            let mut parts = (0..old.len().max(new.len())).map(|i| (i, part(old, i), part(new, i)));
+            parts.find(|(_, a, b)| a != b).map_or(String::new(), |(i, a, b)| match (&a["use"], &b["use"]) {
+                (Value::String(a_use), Value::String(b_use)) if a_use == b_use => {
+                    of_tables(&format!("stage {} ({a_use})", i + 1), &a, &b)
+                }
+                (a, b) => format!("stage {} was {}, now it is {}", i + 1, shown(a), shown(b)),
+            })
+        }
+        (old, new) => format!("{place} was {}, now it is {}", shown(old), shown(new)),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "not set".to_owned(),
+        value => value.to_string().chars().take(80).collect(),
+    }
+}
+
 /// Where two texts part, for people.
 fn difference(what: &str, old: &str, new: &str) -> String {
     let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
@@ -245,9 +281,25 @@ mod tests {
 
     #[test]
     fn another_run_is_refused_with_the_difference() {
-        check_second(identity("q", &[("a", 1), ("b", 2)]), &[], Err("its pipeline differs: `…p…` then, `…q…` now"));
         check_second(identity("p", &[("a", 1)]), &[], Err("its input has b, this one does not"));
         check_second(identity("p", &[("a", 1), ("b", 3)]), &[], Err("b has changed since (2 bytes then, 3 now)"));
+    }
+
+    #[test]
+    fn another_pipeline_is_refused_with_the_setting() {
+        let check = |old: &str, new: &str, expected: &str| {
+            let parse = |text: &str| serde_json::from_str(text).expect("JSON");
+            assert_eq!(of_tables("", &parse(old), &parse(new)), expected);
+        };
+        let exact = r#"{"stage":[{"use":"exact"}]}"#;
+        check(exact, r#"{"stage":[{"use":"minhash"}]}"#, "stage 1 was \"exact\", now it is \"minhash\"");
+        check(
+            exact,
+            r#"{"stage":[{"use":"exact","keep":"longest"}]}"#,
+            "stage 1 (exact).keep was not set, now it is \"longest\"",
+        );
+        check(exact, r#"{"stage":[]}"#, "stage 1 was \"exact\", now it is not set");
+        check(r#"{"output":{"format":"jsonl"}}"#, "{}", "output was {\"format\":\"jsonl\"}, now it is not set");
     }
 
     #[test]

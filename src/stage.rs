@@ -141,6 +141,11 @@ pub trait CorpusStage: Send + Sync {
     /// The same text must always give the same keys: runs are resumed, and rulings are looked up by them.
     fn keys(&self, doc: &Doc<'_>, send: &mut dyn FnMut(usize, u128));
 
+    /// How many different shingles a document is compared by, where it is; for `trommel try`.
+    fn n_shingles(&self, _doc: &Doc<'_>) -> Option<usize> {
+        None
+    }
+
     /// Lets the keys meet and rules.
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()>;
 

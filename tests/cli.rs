@@ -200,7 +200,7 @@ fn bad_pipelines_are_refused_by_every_command() {
         ),
         (
             "unknown_section.toml",
-            "unknown_section.toml: unknown field `inputs`, expected one of `input`, `output`, `stage`",
+            "unknown_section.toml: unknown field `inputs`, expected one of `input`, `output`, `stage`; did you mean `input`?",
         ),
         (
             "wrong_type.toml",
@@ -255,6 +255,11 @@ fn bad_input_is_refused() {
         check_refused(&world, &args, expected);
     };
     run(&[], "no input; name files or folders with --input");
+    check_refused(
+        &world,
+        &["dedup", "in.jsonl", "page.txt"],
+        "page.txt: it is a file; the output is a folder, a new one",
+    );
     run(&["--input", "gone"], "gone: there is no such file or folder");
     run(&["--input", "gone/*.parquet"], "gone: there is no such file or folder");
     run(&["--input", "*.parquet"], "*.parquet: no input files; looked for .parquet, .jsonl, .jsonl.gz and .jsonl.zst");
@@ -294,7 +299,7 @@ fn columns_are_checked_before_anything_is_written() {
     run(
         "when.toml",
         &["--text-column", "body"],
-        "a stage looks at the column `source`, which neither the input nor an earlier stage has; the input has body, stars, char_count",
+        "stage word_count looks at the column `source`, which neither the input nor an earlier stage has; the input has body, stars, char_count",
     );
     assert!(!world.path().join("out").exists(), "nothing is written");
     let replaced = ["check", "counts.toml", "--input", "in.parquet", "--text-column", "body", "--replace-columns"];
@@ -338,7 +343,7 @@ fn a_run_of_another_pipeline_is_refused() {
     check_refused(
         &world,
         &run("more.toml"),
-        "out: another run is kept here: its pipeline differs: `…{\"stage\":[{\"min\":2,\"use\":\"word_count\"}]}…` then, `…{\"stage\":[{\"min\":3,\"use\":\"word_count\"}]}…` now; name a new output folder",
+        "out: another run is kept here: in its pipeline, stage 1 (word_count).min was 2, now it is 3; name a new output folder",
     );
 }
 
@@ -348,6 +353,10 @@ fn wrong_arguments_are_refused() {
     for args in [
         &["run", "words.toml"][..],
         &["run", "words.toml", "--output", "out", "--memory", "many"],
+        &["run", "words.toml", "--output", "out", "--memory", "8"],
+        &["run", "words.toml", "--output", "out", "--limit", "-1"],
+        &["run", "words.toml", "--output", "", "--input", "in.jsonl"],
+        &["dedup", "--threshold", "80", "in.jsonl", "out"],
         &["dedup", "--threshold", "high", "in.jsonl", "out"],
         &["dedup", "--exact", "--threshold", "0.7", "in.jsonl", "out"],
         &["dedup", "in.jsonl"],
@@ -369,6 +378,16 @@ fn the_report_alone_goes_to_stdout() {
     assert!(ran.stdout.starts_with("stage"), "{}", ran.all());
     assert!(ran.stdout.contains("too_few_words"), "{}", ran.all());
     assert!(!ran.stderr.contains("too_few_words"), "{}", ran.all());
+}
+
+#[test]
+fn a_text_column_that_no_line_has_is_called_out() {
+    let world = World::new();
+    let args = ["run", "words.toml", "--input", "in.jsonl", "--text-column", "body", "--output", "out"];
+    let ran = world.run(&args);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let warning = " WARN no row has a text in the column `body`; --text-column names another\n";
+    assert_eq!(ran.stderr, warning, "{}", ran.all());
 }
 
 #[test]

@@ -424,8 +424,11 @@ fn names_and_settings_that_are_wrong_are_refused_with_what_would_work() {
         ("dedup in/sound.parquet in".to_owned(), "in: the input is in the output folder; name another"),
         ("dedup in/sound.parquet in/missing_column".to_owned(), "the output folder is not empty (it has part-"),
         (format!("dedup {sound} out --text-column body"), "there is no column `body`; the columns are id, text"),
-        (format!("dedup {sound} out --threshold 7"), "`threshold` (7) must be above 0 and at most 1"),
-        (format!("dedup {sound} out --keep highest:score"), "a stage looks at the column `score`"),
+        (
+            format!("dedup {sound} out --threshold 7"),
+            "'--threshold <THRESHOLD>': it is above 0 and at most 1; 7 % is 0.07",
+        ),
+        (format!("dedup {sound} out --keep highest:score"), "stage minhash looks at the column `score`"),
         (format!("run nowhere.toml -i {sound} -o out"), "nowhere.toml"),
         (format!("dedup {sound} ftp://host/out"), "`ftp://` is not known"),
     ] {

@@ -224,12 +224,15 @@ fn another_run_is_refused_with_the_difference() {
     let before = work.left("out").files("");
     let started = RUN.replace("--output", "");
     for (arguments, says) in [
-        (started.replace("p.toml", "q.toml"), "another run is kept here: its pipeline differs: "),
+        (started.replace("p.toml", "q.toml"), "another run is kept here: in its pipeline, "),
         (started.replace("--input in", "--input other"), "its input has in/part-0.parquet, this one does not"),
         (started.replace("--input in", "--input in other"), "its input does not have other/part-0.parquet"),
         (started.replace("10KB", "20KB"), "--limit or --task-size differs"),
         (format!("{started} --limit 3"), "--limit or --task-size differs"),
-        (format!("{started} --id-column text"), "its pipeline differs"),
+        (
+            format!("{started} --id-column text"),
+            "in its pipeline, input was not set, now it is {\"id_column\":\"text\"}",
+        ),
     ] {
         work.run(&format!("{arguments} --output out")).ends_with(1).says(says).says("name a new output folder");
         assert!(work.left("out").files("") == before, "{arguments}: a refused run changes nothing");

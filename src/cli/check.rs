@@ -14,7 +14,7 @@ use crate::engine::{self, Overview};
 use crate::pipeline::{Pass, Pipeline};
 use crate::plan::Layout;
 use crate::report::table::bytes;
-use crate::stage::NeedKind;
+use crate::stage::{Need, NeedKind};
 
 /// Checks pipeline files, and shows what they will do.
 ///
@@ -70,7 +70,7 @@ impl Check {
 
     fn check(&self, path: &Path) -> anyhow::Result<Checked> {
         let place = path.display().to_string();
-        let (mut table, files) = read_table(path)?;
+        let mut table = read_table(path)?;
         self.columns.over(&mut table);
         let pipeline = Arc::new(Pipeline::from_table(table, &place)?);
         let mut checked = Checked { text: format!("{place}: sound\n"), unreadable: false };
@@ -78,9 +78,10 @@ impl Check {
         if !self.input.is_empty() {
             let overview = engine::look(&pipeline, &self.input, self.task_size).with_context(|| place)?;
             checked.add_input(&overview);
-        } else if !files.is_empty() {
+        } else if !pipeline.input.files.is_empty() {
             // Writing to a string does not fail.
-            let _ = writeln!(checked.text, "  input: {} (not looked at; --input does)", files.join(", "));
+            let _ =
+                writeln!(checked.text, "  input: {} (not looked at; --input does)", pipeline.input.files.join(", "));
         }
         Ok(checked)
     }
@@ -133,8 +134,12 @@ fn describe(pipeline: &Pipeline, text: &mut String) {
     let (family_width, name_width) = (width(0), width(1));
     // Writing to a string does not fail.
     for (pass, rows) in passes.iter().zip(&rows) {
-        let reads = if pass.writes { "" } else { ": only looks at the documents" };
-        let _ = writeln!(text, "  pass {} of {}{reads}", pass.index + 1, passes.len());
+        let does = match (pass.writes, rows.is_empty()) {
+            (false, _) => ": only looks at the documents",
+            (true, true) => ": no stages, documents stay as they are",
+            (true, false) => "",
+        };
+        let _ = writeln!(text, "  pass {} of {}{does}", pass.index + 1, passes.len());
         for [family, name, notes] in rows {
             let line = format!("    {family:<family_width$}  {name:<name_width$}  {notes}");
             let _ = writeln!(text, "{}", line.trim_end());
@@ -142,12 +147,12 @@ fn describe(pipeline: &Pipeline, text: &mut String) {
     }
     let needs = pipeline.needs();
     if !needs.is_empty() {
-        let need = |need: &crate::stage::Need| {
+        let need = |need: &Need| {
             let kind = if need.kind == NeedKind::Number { "number" } else { "string" };
             format!("{} ({kind})", need.column)
         };
         let _ =
-            writeln!(text, "  looks at the input columns: {}", needs.iter().map(need).collect::<Vec<_>>().join(", "));
+            writeln!(text, "  looks at the input columns: {}", needs.keys().map(need).collect::<Vec<_>>().join(", "));
     }
 }
 

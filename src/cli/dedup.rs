@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use super::LogFormat;
-use super::run::Common;
+use super::run::{Common, parse_whole};
 use crate::corpus::keep::Keep;
 
 /// Keeps one of each set of documents that are alike.
@@ -26,10 +27,10 @@ Exit codes are those of `trommel run`."
 )]
 pub struct Dedup {
     /// Input: files, folders, globs or URLs (s3://, gs://, az://, https://). The last one is the output folder.
-    #[arg(required = true, num_args = 2.., value_name = "PATH")]
+    #[arg(required = true, num_args = 2.., value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
     paths: Vec<String>,
     /// The similarity from which on two documents count as one, above 0 and at most 1.
-    #[arg(long, short, default_value_t = 0.8)]
+    #[arg(long, short, default_value_t = 0.8, value_parser = parse_share, allow_negative_numbers = true)]
     threshold: f64,
     /// Drop only documents with the same text, white space aside.
     #[arg(long, conflicts_with_all = ["threshold", "recall", "bands", "rows", "ngram", "verify"])]
@@ -39,16 +40,16 @@ pub struct Dedup {
     #[arg(long, default_value = "first", value_name = "POLICY")]
     keep: Keep,
     /// The share of the pairs exactly at the threshold that must be found.
-    #[arg(long, default_value_t = 0.99)]
+    #[arg(long, default_value_t = 0.99, value_parser = parse_share, allow_negative_numbers = true)]
     recall: f64,
     /// The bands of the sketch, by hand; with --rows.
-    #[arg(long, requires = "rows")]
+    #[arg(long, requires = "rows", value_parser = parse_whole::<u32>)]
     bands: Option<u32>,
     /// The rows of a band, by hand; with --bands.
-    #[arg(long, requires = "bands")]
+    #[arg(long, requires = "bands", value_parser = parse_whole::<u32>)]
     rows: Option<u32>,
     /// How many words, or Chinese or Japanese characters, make a shingle.
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = parse_whole::<u32>)]
     ngram: u32,
     /// How a proposed pair is judged.
     #[arg(long, value_enum, default_value_t = Verify::Exact)]
@@ -73,7 +74,7 @@ impl Dedup {
     pub fn run(&self, log: LogFormat) -> anyhow::Result<ExitCode> {
         let (output, inputs) = self.paths.split_last().expect("the parser asks for two paths");
         let table = toml::Table::from_iter([("stage".to_owned(), vec![self.stage()].into())]);
-        self.common.execute(table, "dedup", inputs.to_vec(), output, log)
+        self.common.execute(table, "dedup", inputs, output, log)
     }
 
     fn stage(&self) -> toml::Table {
@@ -99,5 +100,16 @@ impl Dedup {
             set("rows", i64::from(rows).into());
         }
         stage
+    }
+}
+
+/// A share of one.
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        Ok(percent) if percent > 1.0 && percent <= 100.0 => {
+            Err(format!("it is above 0 and at most 1; {percent} % is {}", percent / 100.0))
+        }
+        _ => Err("write a number above 0 and at most 1, like 0.8".to_owned()),
     }
 }

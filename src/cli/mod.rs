@@ -138,6 +138,16 @@ fn wrapped(text: &str, indent: &str) -> String {
     out
 }
 
+/// Whether colours are welcome: on a terminal that can, unless `NO_COLOR` is set.
+fn has_colours(stream: &impl IsTerminal) -> bool {
+    is_capable(stream) && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether a stream is a terminal that can move its cursor.
+fn is_capable(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Whether whoever read our output has gone away, as `head` does.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
@@ -147,7 +157,7 @@ fn begin_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("TROMMEL_LOG").unwrap_or_else(|_| EnvFilter::new("trommel=info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(progress::Stderr);
     match format {
-        LogFormat::Text => subscriber.without_time().with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => subscriber.without_time().with_ansi(has_colours(&std::io::stderr())).init(),
         LogFormat::Json => subscriber.json().init(),
     }
 }

@@ -1,6 +1,6 @@
 //! What the user sees while a run goes on: a bar on a terminal, a line every few seconds elsewhere.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::LogFormat;
+use super::{LogFormat, is_capable};
 use crate::budget::Progress;
-use crate::report::table::{bytes, count};
+use crate::report::table::{bytes, count, rate};
 
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the run is looked at, so that a phase's time begins when it does.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a phase must have gone on before its speed says something of the rest.
+const TRUST_AFTER: Duration = Duration::from_secs(2);
 
 /// The bar on the terminal, so that messages go above it.
 static BAR: OnceLock<ProgressBar> = OnceLock::new();
@@ -33,11 +36,9 @@ impl Shown {
         stop_on_signal(progress.clone());
         let end = Arc::new((Mutex::new(false), Condvar::new()));
         let ended = end.clone();
-        let terminal = io::stderr().is_terminal() && log == LogFormat::Text;
-        let thread =
-            std::thread::spawn(
-                move || if terminal { show_bar(&progress, &ended) } else { show_lines(&progress, &ended) },
-            );
+        let bar = is_capable(&io::stderr()) && log == LogFormat::Text;
+        let show = if bar { show_bar } else { show_lines };
+        let thread = std::thread::spawn(move || show(&progress, &ended));
         Self { end, thread: Some(thread) }
     }
 }
@@ -61,17 +62,17 @@ fn wait(end: &(Mutex<bool>, Condvar), time: Duration) -> bool {
 }
 
 fn show_bar(progress: &Progress, end: &(Mutex<bool>, Condvar)) {
-    let style = ProgressStyle::with_template("{spinner} {prefix} {wide_bar} {msg}")
+    // One line, whatever the width: what does not fit is cut off at the end.
+    let style = ProgressStyle::with_template("{spinner} {prefix} {bar:10} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = BAR.get_or_init(|| ProgressBar::new(0)).clone();
+    let bar = BAR.get_or_init(|| ProgressBar::new(1000)).clone();
     bar.set_style(style);
     let mut phase = Phase::new(progress);
     while !wait(end, LOOK_EVERY) {
         phase.look(progress);
-        bar.set_length(phase.total.max(1));
-        bar.set_position(phase.done.min(phase.total));
-        bar.set_prefix(phase.name.clone());
-        bar.set_message(phase.figures());
+        bar.set_position((phase.share.unwrap_or(0.0) * 1000.0) as u64);
+        bar.set_prefix(phase.short_name().to_owned());
+        bar.set_message(phase.figures(phase.begin.elapsed()));
         bar.tick();
     }
     bar.finish_and_clear();
@@ -89,7 +90,7 @@ fn show_lines(progress: &Progress, end: &(Mutex<bool>, Condvar)) {
         last_line = Instant::now();
         // What a phase does is said once, however long it takes.
         let name = if explained == phase.name { phase.short_name() } else { &phase.name };
-        tracing::info!("{name}: {}", phase.figures());
+        tracing::info!("{name}: {}", phase.figures(phase.begin.elapsed()));
         explained.clone_from(&phase.name);
     }
 }
@@ -98,8 +99,7 @@ fn show_lines(progress: &Progress, end: &(Mutex<bool>, Condvar)) {
 struct Phase {
     name: String,
     begin: Instant,
-    total: u64,
-    done: u64,
+    share: Option<f64>,
     rows: u64,
     kept: u64,
     bytes: u64,
@@ -107,7 +107,7 @@ struct Phase {
 
 impl Phase {
     fn new(progress: &Progress) -> Self {
-        Self { name: progress.phase(), begin: Instant::now(), total: 0, done: 0, rows: 0, kept: 0, bytes: 0 }
+        Self { name: progress.phase(), begin: Instant::now(), share: None, rows: 0, kept: 0, bytes: 0 }
     }
 
     fn look(&mut self, progress: &Progress) {
@@ -115,8 +115,7 @@ impl Phase {
         if name != self.name {
             *self = Self::new(progress);
         }
-        self.total = progress.total.load(Ordering::Relaxed);
-        self.done = progress.done.load(Ordering::Relaxed);
+        self.share = progress.share();
         self.rows = progress.rows.load(Ordering::Relaxed);
         self.kept = progress.kept.load(Ordering::Relaxed);
         self.bytes = progress.bytes.load(Ordering::Relaxed);
@@ -125,36 +124,37 @@ impl Phase {
     /// The name without its list of stages, if it has one.
     fn short_name(&self) -> &str {
         match self.name.split_once(": ") {
-            Some((short, stages)) if stages.contains(", ") => short,
+            Some((pass, _)) if pass.starts_with("pass ") => pass,
             _ => &self.name,
         }
     }
 
-    /// Documents, speed, what is kept, and the time left.
-    fn figures(&self) -> String {
-        let seconds = self.begin.elapsed().as_secs_f64().max(0.001);
+    /// The time left, documents, speed, and what is kept: what matters most comes first.
+    fn figures(&self, elapsed: Duration) -> String {
+        let seconds = elapsed.as_secs_f64().max(0.001);
         if self.rows == 0 {
             return format!("{seconds:.0} s");
         }
-        let mut text = format!(
-            "{} documents, {}/s, {}/s",
-            count(self.rows),
-            count((self.rows as f64 / seconds) as u64),
-            bytes((self.bytes as f64 / seconds) as u64),
-        );
+        let mut figures = Vec::new();
+        // The first moments tell little. Of what comes after this phase nothing is known, and so nothing promised.
+        if let Some(share) = self.share.filter(|&share| share > 0.0 && elapsed >= TRUST_AFTER) {
+            let what = if self.name.starts_with("pass ") { "pass" } else { "step" };
+            figures.push(format!("{} left of this {what}", time(seconds * (1.0 - share) / share)));
+        }
+        figures.push(format!("{} documents", count(self.rows)));
         if self.kept > 0 {
-            text += &format!(", {:.0} % kept", self.kept as f64 / self.rows as f64 * 100.0);
+            figures.push(format!("{:.0} % kept", self.kept as f64 / self.rows as f64 * 100.0));
         }
-        if self.total > 0 && self.done > 0 {
-            let left = seconds * (self.total.saturating_sub(self.done)) as f64 / self.done as f64;
-            text += &format!(", {} left", time(left));
+        figures.push(format!("{}/s", rate(self.rows as f64 / seconds)));
+        if self.bytes > 0 {
+            figures.push(format!("{}/s", bytes((self.bytes as f64 / seconds) as u64)));
         }
-        text
+        figures.join(", ")
     }
 }
 
 fn time(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
+    let seconds = seconds.ceil() as u64;
     match seconds {
         0..=99 => format!("{seconds} s"),
         100..=5999 => format!("{} min", seconds.div_ceil(60)),
@@ -206,5 +206,40 @@ impl tracing_subscriber::fmt::MakeWriter<'_> for Stderr {
 
     fn make_writer(&self) -> Self {
         *self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, share: Option<f64>, seconds: u64, expected: &str) {
+        let phase =
+            Phase { name: name.into(), begin: Instant::now(), share, rows: 12_000, kept: 9_000, bytes: 48_000_000 };
+        assert_eq!(phase.figures(Duration::from_secs(seconds)), expected);
+    }
+
+    #[test]
+    fn an_estimate_says_of_what() {
+        check(
+            "pass 1 of 2: counts",
+            Some(0.25),
+            60,
+            "3 min left of this pass, 12,000 documents, 75 % kept, 200/s, 800.0 kB/s",
+        );
+        check(
+            "minhash: sets",
+            Some(0.999),
+            6,
+            "1 s left of this step, 12,000 documents, 75 % kept, 2,000/s, 8.00 MB/s",
+        );
+    }
+
+    #[test]
+    fn nothing_is_estimated_from_nothing() {
+        let expected = "12,000 documents, 75 % kept, 12,000/s, 48.0 MB/s";
+        check("pass 1 of 2: counts", Some(0.99), 1, expected);
+        check("pass 1 of 2: counts", None, 4000, "12,000 documents, 75 % kept, 3.0/s, 12.0 kB/s");
     }
 }

@@ -2,17 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::{LogFormat, out, progress};
 use crate::budget::Progress;
+use crate::chain::NULL_TEXT;
 use crate::engine;
 use crate::engine::local::Local;
 use crate::error::Error;
 use crate::pipeline::{OutputFormat, Pipeline};
+use crate::report::table::bytes;
 use crate::store::Folder;
 
 /// Takes a corpus through a pipeline.
@@ -33,10 +37,10 @@ pub struct Run {
     pipeline: PathBuf,
     /// Input: files, folders, globs or URLs (s3://, gs://, az://, https://); several can be named. May be
     /// left out if the pipeline names its own under `[input] files`.
-    #[arg(long, short, num_args = 1.., value_name = "PATH")]
+    #[arg(long, short, num_args = 1.., value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
     input: Vec<String>,
     /// The output folder: new or empty, or that of the same run, which is then continued.
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", value_parser = NonEmptyStringValueParser::new())]
     output: String,
     #[command(flatten)]
     common: Common,
@@ -46,7 +50,7 @@ pub struct Run {
 #[derive(Args)]
 pub struct Common {
     /// Read only the first N rows.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_whole::<u64>, allow_negative_numbers = true)]
     pub limit: Option<u64>,
     /// What the columns of the input are called.
     #[command(flatten)]
@@ -55,13 +59,14 @@ pub struct Common {
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<OutputFormat>,
     /// The zstd level of the output, 1 to 22.
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", value_parser = parse_whole::<i32>, allow_negative_numbers = true)]
     pub compression_level: Option<i32>,
     /// Threads for reading, stages and writing; all cores by default.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Memory to use, about; a quarter of the machine by default.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "N", value_parser = parse_threads, allow_negative_numbers = true)]
+    pub threads: Option<usize>,
+    /// Memory for documents on their way, sorting and comparing, at least 1MB; a quarter of the machine by default.
+    /// The program takes some 140 MB in any case.
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u64>,
     /// The local folder for temporary files; by default one in the output folder, or the system's for an
     /// output in a bucket.
@@ -89,45 +94,48 @@ pub struct InputColumns {
     pub replace_columns: bool,
 }
 
-/// A pipeline file's settings, not checked yet, with the input files that it names apart.
-pub fn read_table(path: &Path) -> anyhow::Result<(toml::Table, Vec<String>)> {
+/// A pipeline file's settings, not checked yet.
+pub fn read_table(path: &Path) -> anyhow::Result<toml::Table> {
     let place = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| place.clone())?;
-    let mut table = Pipeline::table(&text, &place)?;
-    let files = Pipeline::take_files(&mut table, &place)?;
-    Ok((table, files))
+    Ok(Pipeline::table(&text, &place)?)
 }
 
 impl Run {
     /// Runs the command.
     pub fn run(&self, log: LogFormat) -> anyhow::Result<ExitCode> {
         let place = self.pipeline.display().to_string();
-        let (table, mut inputs) = read_table(&self.pipeline)?;
-        if !self.input.is_empty() {
-            inputs.clone_from(&self.input);
-        }
-        if inputs.is_empty() {
-            return Err(Error::refused("no input; name files or folders with --input").into());
-        }
-        self.common.execute(table, &place, inputs, &self.output, log)
+        self.common.execute(read_table(&self.pipeline)?, &place, &self.input, &self.output, log)
     }
 }
 
 impl Common {
-    /// Runs the pipeline that a table of settings describes, with this command line's settings over its own.
+    /// Runs the pipeline that a table of settings describes, with this command line's settings over its own, on
+    /// `inputs` or, if there are none, on the files that the pipeline names.
     pub fn execute(
         &self,
         mut table: toml::Table,
         place: &str,
-        inputs: Vec<String>,
+        inputs: &[String],
         output: &str,
         log: LogFormat,
     ) -> anyhow::Result<ExitCode> {
         self.over(&mut table);
         let pipeline = Arc::new(Pipeline::from_table(table, place)?);
-        let threads =
-            self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-        let memory = self.memory.unwrap_or_else(|| machine_memory() / 4);
+        let inputs = if inputs.is_empty() { &pipeline.input.files } else { inputs }.to_vec();
+        if inputs.is_empty() {
+            return Err(Error::refused("no input; name files or folders with --input").into());
+        }
+        if Folder::parse(output)?.local_path().is_some_and(Path::is_file) {
+            return Err(Error::refused(format!("{output}: it is a file; the output is a folder, a new one")).into());
+        }
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let machine = machine_memory();
+        let memory = self.memory.unwrap_or(machine / 4);
+        if memory > machine {
+            tracing::warn!("--memory is {}, but there are only {}", bytes(memory), bytes(machine));
+        }
+        let text_column = pipeline.input.text_column.clone();
         let run = engine::Run {
             pipeline,
             inputs,
@@ -144,6 +152,10 @@ impl Common {
         let report = report?;
         if report.already_done {
             tracing::info!("{output}: this run is done already; here is its report");
+        }
+        if report.rows_in > 0 && report.reader.get(NULL_TEXT) == Some(&report.rows_in) {
+            // In JSON Lines a column is known only by the lines that have it.
+            tracing::warn!("no row has a text in the column `{text_column}`; --text-column names another");
         }
         out(&report.table())?;
         Ok(ExitCode::from(if report.failed.is_empty() { 0 } else { 2 }))
@@ -209,6 +221,23 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     if number.is_finite() && number > 0.0 { Ok((number * factor) as u64) } else { Err(format!("`{text}` is no size")) }
 }
 
+/// A size of memory: too little is most likely a number without its unit.
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        size @ ..1_000_000 => Err(format!("{} is too little; write a size like 512MB or 2GB", bytes(size))),
+        size => Ok(size),
+    }
+}
+
+/// A whole number, 0 or above where `T` has no others.
+pub fn parse_whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.replace('_', "").parse().map_err(|_| "write a whole number, like 10 or 10_000".to_owned())
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| "write a number from 1 to 1024".to_owned())
+}
+
 /// The memory of the machine, or of the container if that has less.
 fn machine_memory() -> u64 {
     let number = |path: &str, key: &str| {
@@ -234,6 +263,7 @@ mod tests {
         assert_eq!(parse_size("77"), Ok(77));
         assert_eq!(parse_size("x"), Err("`x` is no unit of bytes; MB, GB, MiB and GiB are".into()));
         assert_eq!(parse_size("-1MB"), Err("`-1MB` is no size".into()));
+        assert_eq!(parse_memory("8"), Err("8 B is too little; write a size like 512MB or 2GB".into()));
     }
 
     #[test]

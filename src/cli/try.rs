@@ -14,10 +14,10 @@ use serde_json::Value as Json;
 
 use super::run::read_table;
 use super::{out, several};
-use crate::chain::DOOR;
+use crate::chain::NULL_TEXT;
 use crate::doc::{Columns, Doc, Value};
 use crate::error::Error;
-use crate::pipeline::{Pipeline, StageSpec};
+use crate::pipeline::{DOOR, Pipeline, StageSpec};
 use crate::report::table::count;
 use crate::stage::{CorpusStage, Edit, Reason, Stage};
 
@@ -70,7 +70,7 @@ enum Show {
 impl Try {
     /// Runs the command.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (table, _) = read_table(&self.pipeline)?;
+        let table = read_table(&self.pipeline)?;
         let pipeline = Pipeline::from_table(table, &self.pipeline.display().to_string())?;
         if self.jsonl { self.lines(&pipeline) } else { self.text(&pipeline) }?;
         Ok(ExitCode::SUCCESS)
@@ -181,13 +181,13 @@ impl Line {
         let fields: serde_json::Map<String, Json> = serde_json::from_str(line).map_err(|_| "invalid_json")?;
         let text = match fields.get(&pipeline.input.text_column) {
             Some(Json::String(text)) => text.clone(),
-            Some(Json::Null) => return Err("null_text".into()),
+            Some(Json::Null) => return Err(NULL_TEXT.into()),
             Some(_) => return Err("text_not_a_string".into()),
             None => {
                 let names: Vec<&str> = fields.keys().map(String::as_str).collect();
                 let text_column = &pipeline.input.text_column;
                 return Err(format!(
-                    "null_text: there is no field `{text_column}`; the fields are {}",
+                    "{NULL_TEXT}: there is no field `{text_column}`; the fields are {}",
                     names.join(", ")
                 ));
             }
@@ -271,11 +271,17 @@ fn sent(stage: &dyn CorpusStage, doc: &Doc<'_>) -> String {
             n_others += 1;
         }
     });
-    match (name, n_others) {
+    let mut sent = match (name, n_others) {
         (Some(name), 0) => format!("content key {name}"),
         (Some(name), n) => format!("content key {name}, {}", several(n, "sketch key")),
         (None, n) => several(n, "key"),
+    };
+    match stage.n_shingles(doc) {
+        None => {}
+        Some(0) => sent += ", no shingles: only the same text is a copy",
+        Some(n) => sent += &format!(" of {}", several(n as u64, "different shingle")),
     }
+    sent
 }
 
 impl Step {
@@ -336,8 +342,7 @@ fn parse_column(text: &str) -> Result<(String, String), String> {
 
 /// A word in red, where people look at a terminal that has colours.
 fn red(word: &str) -> Cow<'_, str> {
-    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if !colours {
+    if !super::has_colours(&std::io::stdout()) {
         return word.into();
     }
     let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));

@@ -183,6 +183,12 @@ impl CorpusStage for MinHashStage {
         });
     }
 
+    fn n_shingles(&self, doc: &Doc<'_>) -> Option<usize> {
+        let mut set = Vec::new();
+        self.shingler.set(&canonical(doc.text()), &mut set);
+        Some(set.len())
+    }
+
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
         // Copies leave first and never reach the bands; what becomes of them is what becomes of the one
         // that represents them.

@@ -12,7 +12,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::{Cut, Engine};
-use crate::budget::{Budget, Progress};
+use crate::budget::{Budget, Progress, Total};
 use crate::doc::DocId;
 use crate::error::{Error, Result};
 use crate::exchange::drops::{self, DropRow};
@@ -140,13 +140,13 @@ impl Engine for Local {
             let Stage::Corpus(stage) = &cut.pipeline.stages[index].stage else {
                 unreachable!("passes are cut at corpus stages and nowhere else")
             };
-            progress.begin(format!("{}: keys meet", cut.pipeline.stages[index].name), 0);
+            progress.begin(format!("{}: keys meet", cut.pipeline.stages[index].name), Total::Unknown);
             progress.check()?;
             meeting.begin_stage(index, section, stage.reasons());
             stage.resolve(&mut meeting)?;
             section += stage.sections();
         }
-        progress.begin("rulings", 0);
+        progress.begin("rulings", Total::Unknown);
         let mut report = meeting.finish()?;
         report.spilled_bytes = self.spilled_bytes() - spilled_before;
         report.seconds = start.elapsed().as_secs_f64();
@@ -273,8 +273,8 @@ impl<'r> Meeting<'r> {
                 Ok(rows.collect())
             };
             let reading = Reading { source, schema: &schema, columns: &columns, text_column };
-            task::stream(&reading, None, &resources, &work, &mut |sets, bytes| {
-                self.progress.done.fetch_add(bytes, Ordering::Relaxed);
+            task::stream(&reading, None, &resources, &work, &mut |sets, _| {
+                self.progress.rows.fetch_add(sets.len() as u64, Ordering::Relaxed);
                 engine.spill.check_room(sets.iter().map(|(_, set)| set.len() as u64 * 8).sum())?;
                 sets.iter().try_for_each(|(row, set)| writer.push(*row, set))
             })?;
@@ -385,9 +385,10 @@ impl Exchange for Meeting<'_> {
             candidates.insert(pair.second.doc);
         }
         let name = &self.cut.pipeline.stages[self.stage].name;
-        self.progress.begin(format!("{name}: sets of candidates"), 0);
+        let n_candidates = (0..self.cut.rows.len() as u32).map(|task| candidates.count_in_task(task)).sum();
+        self.progress.begin(format!("{name}: sets of candidates"), Total::Rows(n_candidates));
         let files = self.write_sets(&candidates, judge)?;
-        self.progress.begin(format!("{name}: verification"), 0);
+        self.progress.begin(format!("{name}: verification"), Total::Unknown);
         let sets = |task: u32| {
             files.get(&task).cloned().ok_or_else(|| Error::io("verification", format!("task {task} has no sets")))
         };

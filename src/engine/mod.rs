@@ -10,7 +10,7 @@ use std::time::Instant;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::StreamExt;
 
-use crate::budget::Progress;
+use crate::budget::{Progress, Total};
 use crate::chain::Chain;
 use crate::error::{Error, Result};
 use crate::format::input::{self, InputFile};
@@ -78,7 +78,7 @@ pub const TASK_SIZE: u64 = 256 << 20;
 pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report> {
     let start = Instant::now();
     let run_dir = RunDir::new(Folder::parse(&run.output)?);
-    progress.begin("looking at the input", 0);
+    progress.begin("looking at the input", Total::Unknown);
     let input = Input::inspect(&run.pipeline, &run.inputs, Some(run_dir.folder()))?;
     let passes = run.pipeline.passes();
     // What the stages add and need is checked against the input before anything is written.
@@ -111,8 +111,11 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
             outcome => break outcome?,
         }
     };
-    progress.begin("finishing", 0);
-    let report = Report::new(&run.pipeline, &input.shards, &reports, exchanges, start.elapsed().as_secs_f64())?;
+    progress.begin("finishing", Total::Unknown);
+    let report = Report {
+        continued: begun != Begun::New,
+        ..Report::new(&run.pipeline, &input.shards, &reports, exchanges, start.elapsed().as_secs_f64())?
+    };
     run_dir.write_json("report.json", &report)?;
     if report.failed.is_empty() {
         remove_work(run, &run_dir, &passes)?;
@@ -174,13 +177,6 @@ impl Job<'_> {
         let mut source_schema = input.schema.clone();
         for (pass, chain) in passes.iter().zip(chains) {
             let last = pass.index + 1 == passes.len();
-            let total = match reports.last() {
-                Some(PassReport { tasks, .. }) if passes[pass.index - 1].writes => {
-                    tasks.iter().map(|task| task.tally.bytes_kept).sum()
-                }
-                _ => input.bytes(&identity.tasks),
-            };
-            progress.begin(phase(&run.pipeline, pass, passes.len()), total);
             let job = PassJob {
                 pass: pass.index,
                 last,
@@ -196,7 +192,9 @@ impl Job<'_> {
                 run_dir,
                 rulings_of: pass.index.checked_sub(1),
             };
-            let tasks = map(engine, &job, &sources, progress)?;
+            let pending = Pending::new(&job, &sources)?;
+            progress.begin(phase(&run.pipeline, pass, passes.len()), input.total(&pending.tasks));
+            let tasks = pending.run(engine, &job, progress)?;
             if pass.writes {
                 source_schema = chain.kept_schema().clone();
             }
@@ -228,18 +226,27 @@ impl Job<'_> {
     }
 }
 
-/// Runs the tasks of a pass that have no report yet.
-fn map(engine: &dyn Engine, job: &PassJob<'_>, sources: &[Source], progress: &Progress) -> Result<Vec<TaskReport>> {
-    let mut reports = Vec::with_capacity(sources.len());
-    for task in 0..sources.len() as u32 {
-        reports.push(job.run_dir.read_json::<TaskReport>(&RunDir::report(job.pass, task))?);
+/// The tasks of a pass that have no report yet.
+struct Pending {
+    tasks: Vec<(u32, Source)>,
+    /// The reports of all tasks, as far as there are any.
+    reports: Vec<Option<TaskReport>>,
+}
+
+impl Pending {
+    fn new(job: &PassJob<'_>, sources: &[Source]) -> Result<Self> {
+        let report = |task: u32| job.run_dir.read_json::<TaskReport>(&RunDir::report(job.pass, task));
+        let reports = (0..sources.len() as u32).map(report).collect::<Result<Vec<_>>>()?;
+        let numbered = (0u32..).zip(sources).zip(&reports);
+        let missing = numbered.filter(|(_, report)| report.is_none());
+        Ok(Self { tasks: missing.map(|((task, source), _)| (task, source.clone())).collect(), reports })
     }
-    let missing =
-        |(task, report): (u32, &Option<TaskReport>)| report.is_none().then(|| (task, sources[task as usize].clone()));
-    let pending: Vec<_> = (0u32..).zip(&reports).filter_map(missing).collect();
-    let mut done = engine.map(job, &pending, progress)?.into_iter();
-    let reports = reports.into_iter().map(|report| report.or_else(|| done.next()));
-    Ok(reports.map(|report| report.expect("an engine reports on every task or fails")).collect())
+
+    fn run(self, engine: &dyn Engine, job: &PassJob<'_>, progress: &Progress) -> Result<Vec<TaskReport>> {
+        let mut done = engine.map(job, &self.tasks, progress)?.into_iter();
+        let reports = self.reports.into_iter().map(|report| report.or_else(|| done.next()));
+        Ok(reports.map(|report| report.expect("an engine reports on every task or fails")).collect())
+    }
 }
 
 /// Where the rows of a pass can be read again: in what it has written, or where it read them itself.
@@ -428,16 +435,37 @@ impl Input {
         tasks.iter().map(source).collect()
     }
 
-    /// The bytes of work in the tasks.
-    fn bytes(&self, tasks: &[Task]) -> u64 {
-        let bytes = |piece: &Piece| match (&self.shards[piece.shard].layout, piece.part) {
-            (Layout::RowGroups(groups), Part::RowGroups { first, end }) => {
-                groups[first..end.min(groups.len())].iter().map(|group| group.bytes).sum()
+    /// The work in the tasks of a pass: rows where all of them are known, else bytes where they are.
+    fn total(&self, tasks: &[(u32, Source)]) -> Total {
+        let rows = |source: &Source| match &source.piece_rows {
+            Some(rows) => Some(rows.iter().sum()),
+            None => {
+                let rows =
+                    source.pieces.iter().map(|(_, piece)| match (&self.shards[piece.shard].layout, piece.part) {
+                        (Layout::RowGroups(groups), Part::RowGroups { first, end }) => {
+                            Some(groups[first..end].iter().map(|group| group.rows).sum::<u64>())
+                        }
+                        (Layout::Unreadable(_), _) => Some(0),
+                        _ => None,
+                    });
+                rows.sum::<Option<u64>>().map(|rows| source.limit.map_or(rows, |limit| rows.min(limit)))
             }
-            (_, Part::Bytes { start, end }) => end.min(self.shards[piece.shard].size).saturating_sub(start),
-            _ => self.shards[piece.shard].size,
         };
-        tasks.iter().flat_map(|task| &task.pieces).map(bytes).sum()
+        let bytes = |piece: &Piece| match (&self.shards[piece.shard].layout, piece.part) {
+            (Layout::Lines, Part::All) => Some(self.shards[piece.shard].size),
+            (Layout::Lines, Part::Bytes { start, end }) => {
+                Some(end.min(self.shards[piece.shard].size).saturating_sub(start))
+            }
+            // What is compressed does not tell how much it holds.
+            _ => None,
+        };
+        let sources = || tasks.iter().map(|(_, source)| source);
+        if let Some(rows) = sources().map(rows).sum() {
+            return Total::Rows(rows);
+        }
+        let unlimited = sources().all(|source| source.limit.is_none());
+        let bytes: Option<u64> = sources().flat_map(|source| &source.pieces).map(|(_, piece)| bytes(piece)).sum();
+        bytes.filter(|_| unlimited).map_or(Total::Unknown, Total::Bytes)
     }
 
     /// The rows of a piece, counted up to a number.
@@ -488,14 +516,14 @@ fn input_schema(pipeline: &Pipeline, files: &[InputFile], inspected: &[Inspected
             }
         }
     }
-    for need in pipeline.needs() {
+    for (need, stage) in pipeline.needs() {
         if has(&fields, &need.column) {
             continue;
         }
         if !has_lines {
             let names: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
             return Err(Error::refused(format!(
-                "a stage looks at the column `{}`, which neither the input nor an earlier stage has; the input has {}",
+                "stage {stage} looks at the column `{}`, which neither the input nor an earlier stage has; the input has {}",
                 need.column,
                 names.join(", ")
             )));

@@ -8,12 +8,7 @@ use crate::stage::Entry;
 /// The schema of a whole file: `input`, `output`, and the list `stage` with the settings of each by its `use`.
 pub fn of_file() -> Value {
     let mut defs = Map::new();
-    let mut input = hoisted(schemars::schema_for!(InputSettings).to_value(), &mut defs);
-    input["properties"]["files"] = json!({
-        "description": "Files, folders, globs or URLs; `--input` on the command line replaces them.",
-        "type": "array",
-        "items": { "type": "string" },
-    });
+    let input = hoisted(schemars::schema_for!(InputSettings).to_value(), &mut defs);
     let output = hoisted(schemars::schema_for!(OutputSettings).to_value(), &mut defs);
     let stages: Vec<Value> = entries().map(|entry| of_stage(entry, &mut defs)).collect();
     json!({

@@ -52,8 +52,11 @@ pub struct Report {
     pub rejected_files: Vec<String>,
     /// Core seconds spent reading, in stages, in exchanges and writing, over all invocations of the run.
     pub core_seconds: CoreSeconds,
-    /// Seconds from begin to end of this invocation.
+    /// Seconds from begin to end of the invocation that finished the run.
     pub seconds: f64,
+    /// Whether earlier invocations did a part of it, so that `seconds` is not the time of the whole.
+    #[serde(default)]
+    pub continued: bool,
     /// Whether there was nothing left to do.
     #[serde(skip)]
     pub already_done: bool,
@@ -172,6 +175,7 @@ impl Report {
             },
             exchanges,
             seconds,
+            continued: false,
             already_done: false,
         };
         report.check_conservation(shards, passes)?;

@@ -14,7 +14,7 @@ impl Report {
             [name, count(seen), blank(rewritten), blank(dropped), share(dropped, seen), time]
         };
         let reason = |name: &str, dropped: u64, seen: u64| {
-            [format!("    {name}"), String::new(), String::new(), count(dropped), share(dropped, seen), String::new()]
+            [format!("  {name}"), String::new(), String::new(), count(dropped), share(dropped, seen), String::new()]
         };
         if !self.reader.is_empty() {
             rows.push(row("reader".into(), self.rows_in, 0, self.reader.values().sum(), String::new()));
@@ -68,11 +68,16 @@ impl Report {
         if self.seconds <= 0.0 {
             return;
         }
+        if self.continued {
+            let _ = writeln!(out, "\nin {:.1} s since it was continued", self.seconds);
+            return;
+        }
         let _ = writeln!(
             out,
-            "\nin {:.1} s: {} documents/s, {} of text/s",
+            "\nin {:.*} s: {} documents/s, {} of text/s",
+            if self.seconds < 1.0 { 2 } else { 1 },
             self.seconds,
-            count((self.rows_in as f64 / self.seconds) as u64),
+            rate(self.rows_in as f64 / self.seconds),
             bytes((self.bytes_in as f64 / self.seconds) as u64),
         );
     }
@@ -114,6 +119,11 @@ pub fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// So many in a second.
+pub fn rate(per_second: f64) -> String {
+    if per_second < 9.95 { format!("{per_second:.1}") } else { count(per_second.round() as u64) }
 }
 
 /// A number of bytes, in decimal units.
@@ -187,13 +197,13 @@ mod tests {
     #[test]
     fn the_table_says_what_became_of_every_document() {
         insta::assert_snapshot!(report().table(), @r"
-        stage               documents  rewritten  dropped    share  time
-        reader                 76,884                   3  < 0.1 %
-            null_text                                   3  < 0.1 %
-        whitespace             76,881     33,380                    25 %
-        word_count             76,881              39,802   51.8 %  75 %
-            too_few_words                          39,800   51.8 %
-            too_many_words                              2  < 0.1 %
+        stage             documents  rewritten  dropped    share  time
+        reader               76,884                   3  < 0.1 %
+          null_text                                   3  < 0.1 %
+        whitespace           76,881     33,380                    25 %
+        word_count           76,881              39,802   51.8 %  75 %
+          too_few_words                          39,800   51.8 %
+          too_many_words                              2  < 0.1 %
 
         read      76,884          285.3 MB of text in 8 files
         kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
@@ -208,9 +218,9 @@ mod tests {
         let failure = Failure { file: "b.parquet".into(), message: "the footer is cut off".into(), rows: None };
         let report = Report { failed: vec![failure], seconds: 0.0, stages: vec![], ..report() };
         insta::assert_snapshot!(report.table(), @r"
-        stage          documents  rewritten  dropped    share  time
-        reader            76,884                   3  < 0.1 %
-            null_text                              3  < 0.1 %
+        stage        documents  rewritten  dropped    share  time
+        reader          76,884                   3  < 0.1 %
+          null_text                              3  < 0.1 %
 
         read      76,884          285.3 MB of text in 8 files
         kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
@@ -221,7 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn a_continued_run_claims_no_speed() {
+        let table = Report { continued: true, ..report() }.table();
+        assert!(table.ends_with("\n\nin 12.3 s since it was continued\n"), "{table}");
+    }
+
+    #[test]
     fn numbers_are_readable() {
+        assert_eq!((rate(0.25).as_str(), rate(1234.4).as_str()), ("0.2", "1,234"));
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(bytes(999), "999 B");
