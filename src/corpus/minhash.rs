@@ -185,7 +185,7 @@ impl CorpusStage for MinHashStage {
 
     fn n_shingles(&self, doc: &Doc<'_>) -> Option<usize> {
         let mut set = Vec::new();
-        self.shingler.set(&canonical(doc.text()), &mut set);
+        self.shingler.set(&canonical(doc.text()), &mut Units::default(), &mut set);
         Some(set.len())
     }
 
