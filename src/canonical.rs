@@ -47,23 +47,33 @@ const BLOCK: usize = 32;
 /// The first byte from `from` on for which `is` holds; it is given the two bytes after it too, zeros after the end.
 ///
 /// `is` is to be made of comparisons without a branch: then whole blocks are looked at with the vector
-/// instructions that every processor has.
+/// instructions that every processor has. It must not hold for zeros.
 fn find(bytes: &[u8], from: usize, is: impl Fn(u8, u8, u8) -> bool) -> Option<usize> {
+    let hit_in = |block: &[u8; BLOCK + 2]| {
+        let mut hits = [0; BLOCK];
+        for i in 0..BLOCK {
+            hits[i] = u8::from(is(block[i], block[i + 1], block[i + 2]));
+        }
+        let eights = hits.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().expect("eight bytes")));
+        let hit = eights.zip((0..).step_by(8)).find(|(eight, _)| *eight != 0);
+        hit.map(|(eight, first)| first + eight.trailing_zeros() as usize / 8)
+    };
     let mut at = from;
+    while let Some(block) = bytes.get(at..at + BLOCK + 2) {
+        if let Some(hit) = hit_in(block.try_into().expect("as long as that")) {
+            return Some(at + hit);
+        }
+        at += BLOCK;
+    }
+    // What is left fits a block, or a block and a byte.
     while at < bytes.len() {
-        if let Some(block) = bytes.get(at..at + BLOCK + 2) {
-            let block: &[u8; BLOCK + 2] = block.try_into().expect("as long as that");
-            if !(0..BLOCK).fold(false, |any, i| any | is(block[i], block[i + 1], block[i + 2])) {
-                at += BLOCK;
-                continue;
-            }
+        let rest = &bytes[at..bytes.len().min(at + BLOCK + 2)];
+        let mut block = [0; BLOCK + 2];
+        block[..rest.len()].copy_from_slice(rest);
+        if let Some(hit) = hit_in(&block) {
+            return Some(at + hit);
         }
-        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-        let end = bytes.len().min(at + BLOCK);
-        if let Some(found) = (at..end).find(|&at| is(byte(at), byte(at + 1), byte(at + 2))) {
-            return Some(found);
-        }
-        at = end;
+        at += BLOCK;
     }
     None
 }

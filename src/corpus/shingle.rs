@@ -12,7 +12,8 @@
 //! lower-cased on the way, and the hash of a shingle is a polynomial in those of its members, which rolls on from
 //! one shingle to the next: so nothing is ever written out, and a shingle costs two multiplications.
 //!
-//! ASCII is taken eight bytes at a time as one number (the tricks are those of Knuth 4A, 7.1.3, "broadword").
+//! ASCII is taken 64 bytes at a time: one number says which of them belong to words. And a word is taken eight
+//! bytes at a time, as a number too (Knuth 4A, 7.1.3, has such tricks, as "broadword computing").
 
 use std::sync::LazyLock;
 
@@ -131,41 +132,54 @@ impl Split<'_> {
         self.units.words.resize(self.units.words.len().max(self.bytes.len() / 2 + 1), 0);
         let mut at = 0;
         while at < self.bytes.len() {
-            let word = Ascii::load(self.bytes, at);
-            if word.len == 8 {
-                at = self.word(at, at + 8)?;
-                continue;
-            }
-            let end = at + word.len;
-            if self.bytes.get(end).is_some_and(|&byte| byte >= 0x80) {
-                at = self.beyond_ascii(at, end)?;
-                continue;
-            }
-            // An empty word is written too, and written over.
-            self.units.words[self.n_words] = hash_one(word.lower);
-            self.n_words += usize::from(word.len > 0);
-            // What ends a word belongs to none.
-            at = end + 1;
+            let block = self.bytes.get(at..at + BLOCK).map(|block| block.try_into().expect("a block"));
+            at = match block.and_then(words_of_ascii) {
+                Some(words) => self.block(at, words)?,
+                None => self.stretch(at, at + BLOCK)?,
+            };
         }
         windows(&self.units.words[..self.n_words], self.n, 0, self.out);
         Ok(())
     }
 
-    /// What comes at `end`, beyond ASCII, after the beginning of a word from `at` on, which may be empty. Returns
-    /// where it goes on.
-    fn beyond_ascii(&mut self, at: usize, end: usize) -> Result<usize, Unusual> {
-        let (c, next) = decode(self.bytes, end);
-        let class = class(c);
-        if class & WORD != 0 {
-            return self.word(at, end);
+    /// The words of a block of ASCII at `at`, a bit set for each of their characters. Returns where it goes on.
+    fn block(&mut self, at: usize, mut words: u64) -> Result<usize, Unusual> {
+        while words != 0 {
+            let begin = words.trailing_zeros();
+            let len = (!(words >> begin)).trailing_zeros();
+            if begin + len == u64::BITS {
+                // It goes on in the next block, which shall begin with it; or it is too long for one.
+                return if begin > 0 { Ok(at + begin as usize) } else { self.stretch(at, at + BLOCK) };
+            }
+            let from = at + begin as usize;
+            self.push_word(from, from + len as usize, 0);
+            words &= u64::MAX << (begin + len);
         }
-        if end > at {
-            self.push_word(at, end, 0);
+        Ok(at + BLOCK)
+    }
+
+    /// The words and runs that begin from `at` on and before `end`. Returns where it goes on.
+    fn stretch(&mut self, mut at: usize, end: usize) -> Result<usize, Unusual> {
+        let end = end.min(self.bytes.len());
+        while at < end {
+            at = match self.bytes[at] {
+                byte if is_ascii_word(byte) => self.word(at, at + 1)?,
+                0..0x80 => at + 1,
+                _ => self.beyond_ascii(at)?,
+            };
         }
-        if class & CJK != 0 {
-            return Ok(self.run(end));
+        Ok(at)
+    }
+
+    /// What begins at `at`, which is beyond ASCII. Returns where it goes on.
+    fn beyond_ascii(&mut self, at: usize) -> Result<usize, Unusual> {
+        let (c, next) = decode(self.bytes, at);
+        match class(c) {
+            class if class & WORD != 0 => self.word(at, at),
+            class if class & CJK != 0 => Ok(self.run(at)),
+            class if class & UNUSUAL != 0 => Err(Unusual),
+            _ => Ok(next),
         }
-        if class & UNUSUAL != 0 { Err(Unusual) } else { Ok(next) }
     }
 
     /// The word that begins at `at` and goes to `end` at least. Returns where it ends.
@@ -173,7 +187,7 @@ impl Split<'_> {
         let mut classes = 0;
         while let Some(&byte) = self.bytes.get(end) {
             let (class, next) = if byte < 0x80 {
-                (if byte.is_ascii_alphanumeric() || byte == b'_' { WORD } else { 0 }, end + 1)
+                (u8::from(is_ascii_word(byte)) * WORD, end + 1)
             } else {
                 let (c, next) = decode(self.bytes, end);
                 (class(c), next)
@@ -193,27 +207,43 @@ impl Split<'_> {
 
     /// Hashes the word from `at` to `end`, which has characters of these classes beyond ASCII.
     fn push_word(&mut self, at: usize, end: usize, classes: u8) {
-        let hash = if classes & UPPER == 0 {
-            hash_all((at..end).step_by(8).map(|from| ascii_lower(load(&self.bytes[..end], from))))
+        let word = &self.bytes[..end];
+        self.units.words[self.n_words] = if classes & UPPER != 0 {
+            self.hash_in_lower_case(at, end)
+        } else if end - at <= 8 {
+            // Most words, and most of them with eight bytes of text after their begin.
+            let inside = u64::MAX >> (64 - 8 * (end - at));
+            hash_one(ascii_lower(load(self.bytes, at) & inside))
         } else {
-            self.units.lower.clear();
-            let mut at = at;
-            while at < end {
-                let (c, next) = decode(self.bytes, at);
-                self.units.lower.extend(c.to_lowercase());
-                at = next;
-            }
-            let lower = self.units.lower.as_bytes();
-            hash_all((0..lower.len()).step_by(8).map(|from| load(lower, from)))
+            hash_all((at..end).step_by(8).map(|from| ascii_lower(load(word, from))))
         };
-        self.units.words[self.n_words] = hash;
         self.n_words += 1;
+    }
+
+    fn hash_in_lower_case(&mut self, mut at: usize, end: usize) -> u64 {
+        self.units.lower.clear();
+        while at < end {
+            let (c, next) = decode(self.bytes, at);
+            self.units.lower.extend(c.to_lowercase());
+            at = next;
+        }
+        let lower = self.units.lower.as_bytes();
+        hash_all((0..lower.len()).step_by(8).map(|from| load(lower, from)))
     }
 
     /// The run of ideographs and kana that begins at `at`. Returns where it ends.
     fn run(&mut self, mut at: usize) -> usize {
         self.units.run.clear();
-        while self.bytes.get(at).is_some_and(|&byte| byte >= 0x80) {
+        loop {
+            // U+5000 to U+9FFF, most ideographs: no table is asked.
+            while let Some(&[first @ 0xe5..=0xe9, second, third]) = self.bytes.get(at..at + 3) {
+                let c = u64::from(first & 0x0f) << 12 | u64::from(second & 0x3f) << 6 | u64::from(third & 0x3f);
+                self.units.run.push(hash_one(c));
+                at += 3;
+            }
+            if self.bytes.get(at).is_none_or(|&byte| byte < 0x80) {
+                break;
+            }
             let (c, next) = decode(self.bytes, at);
             if class(c) & CJK == 0 {
                 break;
@@ -226,33 +256,33 @@ impl Split<'_> {
     }
 }
 
+/// How many bytes are looked at at once: as many as a number has bits.
+const BLOCK: usize = 64;
+
+/// A bit for each byte that belongs to a word, unless some are not ASCII.
+fn words_of_ascii(block: &[u8; BLOCK]) -> Option<u64> {
+    // Without a branch, so that it is done with vector instructions.
+    let mut beyond = 0;
+    let mut in_word = [0; BLOCK];
+    for i in 0..BLOCK {
+        beyond |= block[i] & 0x80;
+        in_word[i] = u8::from(is_ascii_word(block[i]));
+    }
+    // The product brings the eighth bits of eight bytes together in the highest one, the first byte's lowest.
+    let bits = |eight: &[u8]| {
+        u64::from_le_bytes(eight.try_into().expect("eight bytes")).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    };
+    let eights = in_word.chunks_exact(8).zip((0..).step_by(8));
+    (beyond == 0).then(|| eights.fold(0, |words, (eight, shift)| words | bits(eight) << shift))
+}
+
+fn is_ascii_word(byte: u8) -> bool {
+    ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10) | (byte == b'_')
+}
+
 /// A byte in each of the eight of a number.
 const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * EACH;
-
-/// The word at some place of a text, as far as it is ASCII and in the eight bytes from there.
-struct Ascii {
-    /// Its bytes, 0 to 8.
-    len: usize,
-    /// In lower case, with zeros after it.
-    lower: u64,
-}
-
-impl Ascii {
-    fn load(bytes: &[u8], at: usize) -> Self {
-        let word = load(bytes, at);
-        let lower = ascii_lower(word);
-        // Both without their high bits, so that nothing is carried into the next byte.
-        let (plain, plain_lower) = (word & !HIGH, lower & !HIGH);
-        let letter = at_least(plain_lower, b'a') & !at_least(plain_lower, b'z' + 1);
-        let digit = at_least(plain, b'0') & !at_least(plain, b'9' + 1);
-        let underscore = !at_least(plain ^ (EACH * u64::from(b'_')), 1);
-        let others = !((letter | digit | underscore) & !word) & HIGH;
-        let len = others.trailing_zeros() as usize / 8;
-        let inside = 1u64.checked_shl(8 * len as u32).unwrap_or(0).wrapping_sub(1);
-        Self { len, lower: lower & inside }
-    }
-}
 
 /// The high bit of each byte that is at least `n`; the other bits are anything. All bytes are below 0x80.
 fn at_least(bytes: u64, n: u8) -> u64 {

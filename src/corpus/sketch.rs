@@ -8,7 +8,7 @@
 //! member and not one per slot. The part of shared slots is an unbiased estimate of the Jaccard
 //! similarity, with no more variance than t independent hashes have.
 
-use super::hash::{GOLDEN, hash_all, mix};
+use super::hash::{GOLDEN, hash_all, hash_one};
 
 /// The bits of a slot's value below the number of the round.
 const FRACTION_BITS: u32 = 50;
@@ -26,22 +26,22 @@ pub fn sketch(set: &[u64], slots: usize, out: &mut Vec<u64>) {
     let from = out.len();
     out.resize(from + slots, u64::MAX);
     let sketch = &mut out[from..];
-    let mut n_empty = slots;
     for round in 0..2 * slots as u64 {
         let base = round << FRACTION_BITS;
-        let salt = mix(round.wrapping_add(1).wrapping_mul(GOLDEN));
-        for &member in set {
-            let hash = mix(member ^ salt);
-            // The upper half chooses the slot, the lower half leads the fraction.
-            let slot = match (round as usize).checked_sub(slots) {
-                None => (((hash >> 32) * slots as u64) >> 32) as usize,
-                Some(slot) => slot,
-            };
-            let value = base | (hash.rotate_left(32) >> (64 - FRACTION_BITS));
-            n_empty -= usize::from(sketch[slot] == u64::MAX);
-            sketch[slot] = sketch[slot].min(value);
+        let salt = round.wrapping_mul(GOLDEN);
+        // The upper half of a hash chooses the slot, the lower half leads the fraction.
+        let value = |hash: u64| base | (hash.rotate_left(32) >> (64 - FRACTION_BITS));
+        if round < slots as u64 {
+            for &member in set {
+                let hash = hash_one(member ^ salt);
+                let slot = &mut sketch[(((hash >> 32) * slots as u64) >> 32) as usize];
+                *slot = (*slot).min(value(hash));
+            }
+        } else {
+            let slot = &mut sketch[round as usize - slots];
+            *slot = set.iter().map(|member| value(hash_one(member ^ salt))).fold(*slot, u64::min);
         }
-        if n_empty == 0 {
+        if !sketch.contains(&u64::MAX) {
             return;
         }
     }
@@ -55,11 +55,13 @@ pub fn band_keys(sketch: &[u64], rows: usize) -> impl Iterator<Item = u64> {
 
 #[cfg(test)]
 mod tests {
+    use xxhash_rust::xxh3::xxh3_64_with_seed;
+
     use super::*;
 
     /// Two sets of `size` members in all, of which `common` are in both.
     fn pair(seed: u64, size: u64, common: u64) -> [Vec<u64>; 2] {
-        let member = |i: u64| mix(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ mix(i));
+        let member = |i: u64| xxh3_64_with_seed(&i.to_le_bytes(), seed);
         let left = (0..common).chain(common..common + (size - common) / 2);
         let right = (0..common).chain(common + (size - common) / 2..size);
         [left.map(member).collect(), right.map(member).collect()]
@@ -123,7 +125,7 @@ mod tests {
     fn the_sketch_is_the_same_on_every_machine() {
         let sketch = sketch_of(&[1, 2, 3], 4);
         let keys: Vec<_> = band_keys(&sketch, 2).collect();
-        assert_eq!(keys, [2_610_068_993_671_354_088, 1_415_936_395_121_915_793]);
+        assert_eq!(keys, [2_705_016_082_062_898_061, 17_358_815_597_786_258_600]);
     }
 
     #[test]
