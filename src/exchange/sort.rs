@@ -98,10 +98,16 @@ impl SpillDir {
         self.check_room(needed)?;
         let (mut temp, file) = self.create()?;
         write(&file, &temp.name())?;
-        temp.size = file.metadata().map_err(|error| Error::io(temp.name(), error))?.len();
-        self.stats.bytes.fetch_add(temp.size, Ordering::Relaxed);
-        self.stats.runs.fetch_add(1, Ordering::Relaxed);
+        temp.size = self.note(&file, &temp.name())?;
         Ok(temp)
+    }
+
+    /// Counts a file that has been written to the folder, and returns its size.
+    fn note(&self, file: &File, name: &str) -> Result<u64> {
+        let size = file.metadata().map_err(|error| Error::io(name, error))?.len();
+        self.stats.bytes.fetch_add(size, Ordering::Relaxed);
+        self.stats.runs.fetch_add(1, Ordering::Relaxed);
+        Ok(size)
     }
 
     fn create(&self) -> Result<(TempFile, File)> {
@@ -204,13 +210,22 @@ impl<R: Record> Sorter<R> {
         Ok(Sorted(Source::Runs(Box::new(merge_runs(runs, &self.dir, self.budget, self.unique)?))))
     }
 
-    /// Writes all rows in order into a run file at `path`, which [`RunReader`] reads. Returns their number.
+    /// Writes all rows in order into a run file at `path`, in the folder it spills to, which [`RunReader`]
+    /// reads. Returns their number.
     pub fn write_to(self, path: &Path) -> Result<u64> {
         let name = path.display().to_string();
-        let block = block_size(self.budget);
+        let (dir, block) = (self.dir.clone(), block_size(self.budget));
+        let needed = self.bytes_in_memory() + self.runs.iter().map(TempFile::size).sum::<u64>();
         let rows = self.finish()?;
+        dir.check_room(needed)?;
         let file = File::create(path).map_err(|error| Error::io(&name, error))?;
-        write_run(rows, &file, &name, block)
+        let n_rows = write_run(rows, &file, &name, block)?;
+        dir.note(&file, &name)?;
+        Ok(n_rows)
+    }
+
+    fn bytes_in_memory(&self) -> u64 {
+        (self.rows.len() * size_of::<R>() + self.heap_size) as u64
     }
 
     fn sort(&mut self) {
@@ -225,11 +240,11 @@ impl<R: Record> Sorter<R> {
             return Ok(());
         }
         self.sort();
-        let needed = self.rows.len() * size_of::<R>() + self.heap_size;
+        let needed = self.bytes_in_memory();
         let (rows, block) = (&mut self.rows, block_size(self.budget));
         let run = self
             .dir
-            .write_file(needed as u64, |file, name| write_run(rows.drain(..).map(Ok), file, name, block).map(drop))?;
+            .write_file(needed, |file, name| write_run(rows.drain(..).map(Ok), file, name, block).map(drop))?;
         self.runs.push_back(run);
         self.heap_size = 0;
         Ok(())
@@ -571,10 +586,13 @@ mod tests {
     fn run_file(n: u64) -> Vec<u8> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("rows");
-        let mut sorter = Sorter::new(&SpillDir::new(folder.path()), 1 << 20);
+        let dir = SpillDir::new(folder.path());
+        let mut sorter = Sorter::new(&dir, 1 << 20);
         (0..n).try_for_each(|number| sorter.push(row(number))).expect("room");
         assert_eq!(sorter.write_to(&path).expect("room"), n);
-        fs::read(&path).expect("written")
+        let bytes = fs::read(&path).expect("written");
+        assert_eq!((dir.stats().runs(), dir.stats().bytes()), (1, bytes.len() as u64), "it is counted");
+        bytes
     }
 
     #[test]
@@ -600,6 +618,13 @@ mod tests {
         let expected = "not enough free space for temporary files: 65 MiB are needed, 1 MiB are free; \
                         `--work-dir` chooses another folder";
         assert_eq!(error, format!("{}: {expected}", folder.path().display()));
+        // Nor for rows that fit in memory, when they are to go to a file.
+        let path = folder.path().join("rows");
+        let mut sorter = Sorter::new(&dir, 1 << 20);
+        sorter.push(row(1)).expect("memory");
+        let error = sorter.write_to(&path).expect_err("no room").to_string();
+        assert_eq!(error, format!("{}: {expected}", folder.path().display()));
+        assert!(!path.exists());
     }
 
     #[test]
