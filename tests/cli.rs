@@ -243,8 +243,15 @@ fn check_looks_at_the_input() {
     world.write("odd.parquet", "no Parquet\n");
     check("check_input", &world.run(&["check", "web.toml", "--input", "in.jsonl", "book.jsonl"]));
     check("check_input_unreadable", &world.run(&["check", "words.toml", "--input", "in.jsonl", "odd.parquet"]));
+    // What the pipeline names itself, unless --input names another.
+    world.write("own.toml", "[input]\nfiles = [\"book.jsonl\"]\n[[stage]]\nuse = \"word_count\"\n");
+    let looked = |args: &[&str]| world.run(&[&["check", "own.toml"], args].concat()).stdout;
+    assert!(looked(&[]).contains("input: 1 file, 15 B, 1 task"), "{}", looked(&[]));
+    assert!(looked(&["-i", "book.jsonl", "in.jsonl"]).contains("input: 2 files"));
     let files = fs::read_dir(world.path()).expect("a folder").count();
-    assert_eq!(files, 7, "nothing is written");
+    assert_eq!(files, 8, "nothing is written");
+    fs::remove_file(world.path().join("book.jsonl")).expect("removed");
+    check_refused(&world, &["check", "own.toml"], "own.toml: book.jsonl: there is no such file or folder");
 }
 
 #[test]

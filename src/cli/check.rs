@@ -19,8 +19,9 @@ use crate::stage::{Need, NeedKind};
 /// Checks pipeline files, and shows what they will do.
 ///
 /// Every setting is checked, and the rules between stages. For each file it prints the passes that the stages
-/// are cut into, and the columns they need and add. With --input, the columns are held against those of the
-/// input as well. No documents are read, and nothing is written.
+/// are cut into, and the columns they need and add. If there is an input, named by the pipeline or with
+/// --input, the columns are held against those of the input as well. No documents are read, and nothing is
+/// written.
 ///
 /// A corpus stage stands in two passes: in one, documents send it their `keys`; in the next, they meet its
 /// `rulings`. What runs `again` adds columns that the pass before, which wrote nothing, could not hand on.
@@ -34,7 +35,8 @@ pub struct Check {
     /// The pipeline files (TOML).
     #[arg(required = true, value_name = "PIPELINE")]
     pipelines: Vec<PathBuf>,
-    /// Input to hold the pipelines against: files, folders, globs or URLs; several can be named.
+    /// Input to hold the pipelines against, in place of what they name themselves: files, folders, globs or
+    /// URLs; several can be named.
     #[arg(long, short, num_args = 1.., value_name = "PATH")]
     input: Vec<String>,
     #[command(flatten)]
@@ -75,13 +77,10 @@ impl Check {
         let pipeline = Arc::new(Pipeline::from_table(table, &place)?);
         let mut checked = Checked { text: format!("{place}: sound\n"), unreadable: false };
         describe(&pipeline, &mut checked.text);
-        if !self.input.is_empty() {
-            let overview = engine::look(&pipeline, &self.input, self.task_size).with_context(|| place)?;
+        let inputs = if self.input.is_empty() { &pipeline.input.files } else { &self.input };
+        if !inputs.is_empty() {
+            let overview = engine::look(&pipeline, inputs, self.task_size).with_context(|| place)?;
             checked.add_input(&overview);
-        } else if !pipeline.input.files.is_empty() {
-            // Writing to a string does not fail.
-            let _ =
-                writeln!(checked.text, "  input: {} (not looked at; --input does)", pipeline.input.files.join(", "));
         }
         Ok(checked)
     }
