@@ -5,6 +5,7 @@
 //! rejected/0-00000.parquet …     those that go, with reasons; by pass and task
 //! report.json                    what happened
 //! _trommel/run.json              pipeline, inputs (path, size, etag), tasks, version: what makes a run this run
+//! _trommel/lock                  locked by the process that works here
 //! _trommel/links/…               dropped key → kept key, for whoever counts uses of near copies
 //! _trommel/0/kept/00000.parquet  documents between two passes
 //! _trommel/0/keys/00000          keys for the exchange after the pass
@@ -24,7 +25,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::plan::{Layout, Shard, Task};
-use crate::store::{Folder, PARTIAL};
+use crate::store::{Folder, Lock, PARTIAL};
 
 /// What makes a run this run. A run is only continued by the same program on the same pipeline and input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,22 +105,34 @@ impl RunDir {
         format!("_trommel/{pass}/exchange.json")
     }
 
-    /// Begins a run here, or continues one, whose tasks `identity` then gets. A folder with other files, or
-    /// with another run, is refused.
+    /// Takes the folder for this process: two would remove each other's files. A folder with other files is
+    /// refused, and so is one where another process is at work.
+    pub fn take(&self) -> Result<Lock> {
+        let name = self.folder.name();
+        // Before anything is made in it. A run that was killed while it began leaves what it was writing.
+        if self.folder.find("_trommel/run.json")?.is_none()
+            && let Some(found) = self.folder.list()?.iter().find(|found| !is_half_begun(&found.path))
+        {
+            return Err(Error::refused(format!(
+                "{name}: the output folder is not empty (it has {}); name a new one",
+                found.path
+            )));
+        }
+        self.folder.lock("_trommel/lock")?.ok_or_else(|| {
+            Error::refused(format!(
+                "{name}: another process is at work in this output folder; wait until it ends, or name a new one"
+            ))
+        })
+    }
+
+    /// Begins a run in a folder that is [taken](RunDir::take), or continues one, whose tasks `identity` then
+    /// gets. A folder with another run is refused.
     pub fn begin(
         &self,
         identity: &mut Identity,
         failed_before: impl FnOnce(&Identity) -> Result<Vec<String>>,
     ) -> Result<Begun> {
         let Some(known) = self.read_json::<Identity>("_trommel/run.json")? else {
-            // A run that was killed while it began leaves what it was writing.
-            if let Some(found) = self.folder.list()?.iter().find(|found| !is_half_begun(&found.path)) {
-                return Err(Error::refused(format!(
-                    "{}: the output folder is not empty (it has {}); name a new one",
-                    self.folder.name(),
-                    found.path
-                )));
-            }
             self.folder.sweep("_trommel")?;
             self.write_identity(identity)?;
             return Ok(Begun::New);
@@ -195,7 +208,7 @@ impl RunDir {
 
 /// Whether a file is what a run leaves that was killed before it had written down what it is.
 fn is_half_begun(path: &str) -> bool {
-    path.starts_with("_trommel/.run.json.") && path.ends_with(PARTIAL)
+    path == "_trommel/lock" || path.starts_with("_trommel/.run.json.") && path.ends_with(PARTIAL)
 }
 
 /// Whether a file that was broken can be read by the tasks that were planned for it.
@@ -313,9 +326,12 @@ mod tests {
         std::fs::create_dir(dir.path().join("_trommel")).expect("made");
         std::fs::write(dir.path().join("_trommel/.run.json.7-0.partial"), b"{").expect("written");
         let run = RunDir::new(Folder::local(dir.path()).expect("a folder"));
+        for _ in 0..2 {
+            run.take().expect("nobody is there");
+        }
         assert_eq!(run.begin(&mut identity("p", &[]), |_| Ok(vec![])).expect("begun"), Begun::New);
         let files: Vec<_> = run.folder().list().expect("listed").into_iter().map(|found| found.path).collect();
-        assert_eq!(files, ["_trommel/run.json"]);
+        assert_eq!(files, ["_trommel/lock", "_trommel/run.json"]);
     }
 
     #[test]
@@ -323,7 +339,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(dir.path().join("x"), b"").expect("written");
         let run = RunDir::new(Folder::local(dir.path()).expect("a folder"));
-        let error = run.begin(&mut identity("p", &[]), |_| Ok(vec![])).expect_err("refused").to_string();
+        let error = run.take().map(drop).expect_err("refused").to_string();
         assert!(error.ends_with("the output folder is not empty (it has x); name a new one"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_has_one_process() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let run = RunDir::new(Folder::local(dir.path()).expect("a folder"));
+        let _taken = run.take().expect("nobody is there");
+        let error = run.take().map(drop).expect_err("refused").to_string();
+        assert!(error.contains("another process is at work in this output folder; wait until it ends"), "{error}");
     }
 }

@@ -3,9 +3,9 @@
 //! Everything goes through `object_store`, except that local files are read with positioned reads and
 //! written with an fsync before the rename, which `object_store` leaves out. Files appear whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -18,7 +18,7 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::buffered::BufWriter;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
-use object_store::path::Path as ObjectPath;
+use object_store::path::{Path as ObjectPath, PathPart};
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
@@ -140,6 +140,11 @@ pub struct Folder {
     local: Option<PathBuf>,
 }
 
+/// Keeps others out of a folder until it is dropped, or the process ends in whatever way.
+pub struct Lock {
+    _file: Option<File>,
+}
+
 /// A file that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -170,8 +175,8 @@ impl Folder {
         let name = path.display().to_string();
         let absolute = without_parents(path).map_err(|error| Error::io(&name, error))?;
         let store = object_store::local::LocalFileSystem::new();
-        let root =
-            ObjectPath::from_absolute_path(&absolute).map_err(|error| Error::refused(format!("{name}: {error}")))?;
+        // Local files are reached by their paths, which may have characters that the paths of a store may not.
+        let root = ObjectPath::default();
         let name = if name.len() > 1 { name.trim_end_matches('/').to_owned() } else { name };
         Ok(Self { store: Arc::new(store), root, name, local: Some(absolute) })
     }
@@ -233,8 +238,14 @@ impl Folder {
     }
 
     /// Where a file below it is, however the folder is named.
-    pub fn location_of(&self, path: &str) -> String {
-        self.local_of(path).map_or_else(|| self.name_of(path), |local| local.display().to_string())
+    pub fn location_of(&self, path: &str) -> PathBuf {
+        self.local_of(path).unwrap_or_else(|| self.name_of(path).into())
+    }
+
+    /// As [`Folder::location_of`], with links and `..` followed.
+    pub fn real_location_of(&self, path: &str) -> PathBuf {
+        let location = self.location_of(path);
+        self.local.as_ref().and_then(|_| fs::canonicalize(&location).ok()).unwrap_or(location)
     }
 
     /// The name of a file below it, for people.
@@ -256,7 +267,7 @@ impl Folder {
     pub fn list(&self) -> Result<Vec<Found>> {
         if let Some(local) = &self.local {
             let mut found = Vec::new();
-            list_local(local, "", &mut found)?;
+            list_local(local, "", &mut Vec::new(), &mut found)?;
             found.sort_by(|a, b| a.path.cmp(&b.path));
             return Ok(found);
         }
@@ -381,12 +392,29 @@ impl Folder {
         child.list()?.iter().try_for_each(|found| child.remove(&found.path))
     }
 
+    /// Keeps other processes out of the folder by a lock on the file at `path`, which is made and stays. `None`
+    /// if another one is at work there. Nobody is kept out of a folder in a bucket, or on a disk without locks.
+    pub fn lock(&self, path: &str) -> Result<Option<Lock>> {
+        let Some(local) = self.local_of(path) else { return Ok(Some(Lock { _file: None })) };
+        let failed = |error| Error::io(local.display(), error);
+        fs::create_dir_all(local.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+        let file = File::options().create(true).append(true).open(&local).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _file: Some(file) })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!("{}: {error}; nothing keeps a second run out of this folder", local.display());
+                Ok(Some(Lock { _file: None }))
+            }
+        }
+    }
+
     /// Removes what a killed program left half written below `path`.
     pub fn sweep(&self, path: &str) -> Result<()> {
         let Some(local) = self.local_of(path) else { return Ok(()) };
         let mut found = Vec::new();
-        list_local(&local, "", &mut found)?;
-        for file in found.iter().filter(|file| file.path.ends_with(PARTIAL)) {
+        list_local(&local, "", &mut Vec::new(), &mut found)?;
+        for file in found.iter().filter(|file| is_partial(&file.path)) {
             fs::remove_file(local.join(&file.path)).map_err(|error| Error::io(local.display(), error))?;
         }
         Ok(())
@@ -397,7 +425,9 @@ impl Folder {
     }
 
     fn object(&self, path: &str) -> ObjectPath {
-        path.split('/').filter(|part| !part.is_empty()).fold(self.root.clone(), ObjectPath::join)
+        // As they are listed: what may stand in a name is not written in another way.
+        let part = |part| PathPart::parse(part).unwrap_or_else(|_| PathPart::from(part));
+        path.split('/').filter(|part| !part.is_empty()).map(part).fold(self.root.clone(), ObjectPath::join)
     }
 }
 
@@ -425,29 +455,43 @@ fn found_local(path: String, meta: &fs::Metadata) -> Found {
     Found { path, size: meta.len(), etag: changed.map_or(0, |since| since.as_micros()).to_string() }
 }
 
-/// Every file below `root`/`below`, links followed.
-fn list_local(root: &Path, below: &str, found: &mut Vec<Found>) -> Result<()> {
+/// Whether a file is one that was being written.
+fn is_partial(path: &str) -> bool {
+    path.ends_with(PARTIAL) && path.rsplit('/').next().is_some_and(|name| name.starts_with('.'))
+}
+
+/// Every file below `root`/`below`, links followed; `above` are the folders on the way there.
+fn list_local(root: &Path, below: &str, above: &mut Vec<(u64, u64)>, found: &mut Vec<Found>) -> Result<()> {
     let folder = root.join(below);
     let failed = |error: io::Error| Error::io(folder.display(), error);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
+    let (entries, this) = match fs::read_dir(&folder).and_then(|entries| Ok((entries, fs::metadata(&folder)?))) {
+        Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
+    let this = (this.dev(), this.ino());
+    if above.contains(&this) {
+        tracing::warn!("{}: a link to a folder above it; not followed", folder.display());
+        return Ok(());
+    }
+    above.push(this);
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else {
-            return Err(Error::io(entry.path().display(), "the file name is not UTF-8"));
+            return Err(Error::io(entry.path().display(), "the file name is not UTF-8; rename the file"));
         };
         let path = if below.is_empty() { name } else { format!("{below}/{name}") };
         match fs::metadata(entry.path()) {
-            Ok(meta) if meta.is_dir() => list_local(root, &path, found)?,
-            Ok(meta) => found.push(found_local(path, &meta)),
+            Ok(meta) if meta.is_dir() => list_local(root, &path, above, found)?,
+            Ok(meta) if meta.is_file() => found.push(found_local(path, &meta)),
+            // A pipe or a device, which would be waited for.
+            Ok(_) => {}
             // Removed since it was listed, or a link to nowhere.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(Error::io(entry.path().display(), error)),
         }
     }
+    above.pop();
     Ok(())
 }
 
@@ -534,8 +578,8 @@ impl Drop for Upload {
     }
 }
 
-/// The absolute path with every `..` followed as the system would, through links as well; object stores know
-/// none. What comes after the last of them need not exist.
+/// The absolute path with every `..` followed as the system would, through links as well, so that one
+/// folder has one name. What comes after the last of them need not exist.
 fn without_parents(path: &Path) -> io::Result<PathBuf> {
     let parts: Vec<_> = path.components().collect();
     let Some(last) = parts.iter().rposition(|part| *part == Component::ParentDir) else {
@@ -548,8 +592,22 @@ fn without_parents(path: &Path) -> io::Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A file in memory.
+    pub(crate) struct Memory(pub(crate) Vec<u8>);
+
+    impl ReadAt for Memory {
+        fn size(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+            buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
+            Ok(())
+        }
+    }
 
     #[test]
     fn parent_folders_are_followed_through_links() {
@@ -591,10 +649,36 @@ mod tests {
     fn what_a_killed_program_left_is_swept() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         fs::write(dir.path().join(".x.1-0.partial"), b"half").expect("written");
-        fs::write(dir.path().join("y"), b"whole").expect("written");
+        fs::write(dir.path().join("y.partial"), b"whole, and not ours").expect("written");
         let folder = Folder::local(dir.path()).expect("a folder");
         folder.sweep("").expect("swept");
-        assert_eq!(folder.list().expect("listed").len(), 1);
+        let paths: Vec<_> = folder.list().expect("listed").into_iter().map(|found| found.path).collect();
+        assert_eq!(paths, ["y.partial"]);
+    }
+
+    #[test]
+    fn links_are_followed_but_not_in_circles() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir_all(dir.path().join("a/b")).expect("made");
+        fs::write(dir.path().join("a/b/file"), b"x").expect("written");
+        let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, dir.path().join(at)).expect("linked");
+        link("..", "a/b/up");
+        link(".", "a/self");
+        link("a/b", "aside");
+        link("nowhere", "lost");
+        let folder = Folder::local(dir.path()).expect("a folder");
+        let paths: Vec<_> = folder.list().expect("listed").into_iter().map(|found| found.path).collect();
+        assert_eq!(paths, ["a/b/file", "aside/file"]);
+    }
+
+    #[test]
+    fn a_folder_is_locked_until_the_lock_is_dropped() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder::local(dir.path()).expect("a folder");
+        let lock = folder.lock("own/lock").expect("a disk with locks").expect("nobody is there");
+        assert!(folder.lock("own/lock").expect("a disk with locks").is_none());
+        drop(lock);
+        assert!(folder.lock("own/lock").expect("a disk with locks").is_some());
     }
 
     #[test]

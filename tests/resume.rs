@@ -213,6 +213,41 @@ fn a_signal_stops_a_run_that_can_be_continued() {
     }
 }
 
+/// Two processes on one folder would remove each other's files.
+#[test]
+fn a_folder_has_one_process() {
+    let work = Work::new();
+    work.write("p.toml", PIPELINE);
+    corpus::write_parquet(&work.path("in"), &corpus::documents(30, 900), 3, 20);
+    work.run(&format!("{RUN} whole")).ends_with(0);
+    let mut first = spawn(&work, "out");
+    while !work.path("out/_trommel/0/reports").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // It is at work as long as we look.
+    let signal = |name: &str| Command::new("kill").args([name, &first.id().to_string()]).status().expect("kill");
+    assert!(signal("-STOP").success());
+    // What its threads had begun comes to its end first.
+    let mut before = work.left("out").files("");
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = work.left("out").files("");
+        if std::mem::replace(&mut before, now) == before {
+            break;
+        }
+    }
+    for other in [RUN.to_owned(), RUN.replace("--threads 2", "--work-dir spill")] {
+        work.run(&format!("{other} out"))
+            .ends_with(1)
+            .says("out: another process is at work in this output folder; wait until it ends, or name a new one");
+        assert!(work.left("out").files("") == before, "a refused run changes nothing");
+    }
+    // However it ends, the folder is free.
+    kill(&mut first);
+    work.run(&format!("{RUN} out")).ends_with(0);
+    check_same(&work.left("out"), &work.left("whole"));
+}
+
 #[test]
 fn another_run_is_refused_with_the_difference() {
     let work = Work::new();

@@ -83,6 +83,7 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
     let passes = run.pipeline.passes();
     // What the stages add and need is checked against the input before anything is written.
     let chains = chains(&run.pipeline, &passes, &input.schema)?;
+    let _taken = run_dir.take()?;
     let (identity, begun) = begin(run, &input, &run_dir)?;
     if let Begun::Continued { mended } = &begun {
         if let Some(report) = run_dir.read_json::<Report>("report.json")?
@@ -397,8 +398,8 @@ impl Input {
         let mut files = input::find(inputs)?;
         if let Some(output) = output {
             // A run that is continued with its output below its input does not read what it wrote itself.
-            let own = format!("{}/", output.location_of(""));
-            files.retain(|file| !file.location().starts_with(&own));
+            let own = output.real_location_of("");
+            files.retain(|file| !file.real_location().starts_with(&own));
             if files.is_empty() {
                 return Err(Error::refused(format!(
                     "{}: the input is in the output folder; name another output folder",

@@ -116,19 +116,7 @@ impl Read for Ahead {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Memory(Vec<u8>);
-
-    impl ReadAt for Memory {
-        fn size(&self) -> u64 {
-            self.0.len() as u64
-        }
-        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-            let at = offset as usize;
-            buffer.copy_from_slice(&self.0[at..at + buffer.len()]);
-            Ok(())
-        }
-    }
+    use crate::store::tests::Memory;
 
     fn ahead(window: u64) -> Ahead {
         Ahead::new(Arc::new(Memory((0..200).collect())), 10..150, window)

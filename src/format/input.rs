@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::iter::Peekable;
+use std::path::{Path, PathBuf};
 use std::str::Chars;
 use std::sync::Arc;
 
@@ -41,8 +42,8 @@ impl InputFile {
     }
 
     /// Where it is, however it is named.
-    pub fn location(&self) -> String {
-        self.folder.location_of(&self.path)
+    pub fn real_location(&self) -> PathBuf {
+        self.folder.real_location_of(&self.path)
     }
 
     /// Opens it.
@@ -65,7 +66,7 @@ pub fn find(specs: &[String]) -> Result<Vec<InputFile>> {
             )));
         }
         for file in found {
-            if seen.insert(file.name.clone()) {
+            if seen.insert(file.folder.location_of(&file.path)) {
                 files.push(file);
             } else {
                 tracing::warn!("{}: named twice, read once", file.name);
@@ -79,10 +80,15 @@ fn find_one(spec: &str) -> Result<Vec<InputFile>> {
     if let Some(file) = find_file(spec)? {
         return Ok(vec![file]);
     }
-    let (root, pattern) = split_glob(spec);
+    // A folder by its name, whatever characters that has.
+    let is_folder = Folder::parse(spec)?.local_path().is_some_and(Path::is_dir);
+    let (root, pattern) = if is_folder { (spec, None) } else { split_glob(spec) };
     let folder = Folder::parse(root)?;
     if folder.local_path().is_some_and(|path| !path.exists()) {
         return Err(Error::refused(format!("{root}: there is no such file or folder")));
+    }
+    if folder.local_path().is_some_and(|path| !path.is_dir()) {
+        return Err(Error::refused(format!("{root}: this is no file that can be read here and there, and no folder")));
     }
     let matcher = pattern
         .map(|pattern| GlobBuilder::new(pattern).literal_separator(true).build().map(|glob| glob.compile_matcher()))
@@ -209,6 +215,25 @@ mod tests {
         assert_eq!(names(format!("{root}/*.jsonl")), ["b-9.jsonl", "b-10.jsonl"]);
         assert_eq!(names(format!("{root}/**/*.parquet")), ["sub/c.parquet"]);
         assert_eq!(names(format!("{root}/b-9.jsonl")), ["b-9.jsonl"]);
+        // Named in two ways.
+        let twice = find(&[format!("{root}/."), root.clone()]).expect("found");
+        assert_eq!(twice.len(), 3);
+    }
+
+    #[test]
+    fn names_with_any_characters_are_names() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let odd = dir.path().join("a [1] *\n{b}");
+        std::fs::create_dir(&odd).expect("made");
+        for name in ["x [2]?.jsonl", "y\nz.jsonl", "100% #~.jsonl"] {
+            std::fs::write(odd.join(name), b"{}").expect("written");
+        }
+        let odd = odd.display().to_string();
+        for (spec, n) in [(odd.clone(), 3), (format!("{odd}/"), 3), (format!("{odd}/x [2]?.jsonl"), 1)] {
+            let files = find(std::slice::from_ref(&spec)).expect("found");
+            assert_eq!(files.len(), n, "{spec}");
+            assert!(files.iter().all(|file| file.open().is_ok()), "{spec}");
+        }
     }
 
     #[test]

@@ -329,18 +329,7 @@ mod tests {
     use parquet::file::properties::WriterProperties;
 
     use super::*;
-
-    struct Memory(Vec<u8>);
-
-    impl ReadAt for Memory {
-        fn size(&self) -> u64 {
-            self.0.len() as u64
-        }
-        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-            buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
-            Ok(())
-        }
-    }
+    use crate::store::tests::Memory;
 
     /// A file of `n` documents in row groups of `group`.
     fn file(n: usize, group: usize, words: usize) -> Vec<u8> {
