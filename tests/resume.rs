@@ -249,6 +249,26 @@ fn a_folder_has_one_process() {
 }
 
 #[test]
+fn a_limit_is_not_passed_when_a_file_is_mended() {
+    let work = Work::new();
+    corpus::write_parquet(&work.path("in"), &corpus::documents(31, 300), 3, 20);
+    let sound = fs::read(work.path("in/part-0.parquet")).expect("a file");
+    fs::write(work.path("in/part-0.parquet"), &sound[..sound.len() / 2]).expect("written");
+    let run = "dedup --exact --limit 150 --task-size 10KB in";
+    work.run(&format!("{run} out")).ends_with(2).says("part-0.parquet");
+    // Still broken: tried again.
+    work.run(&format!("{run} out")).ends_with(2).says("part-0.parquet");
+    assert_eq!(work.left("out").adds_up().0, 150);
+    fs::write(work.path("in/part-0.parquet"), &sound).expect("written");
+    work.run(&format!("{run} out"))
+        .ends_with(1)
+        .says("a file that was broken has been mended, so the first rows of --limit are others now; name a new");
+    assert_eq!(work.left("out").adds_up().0, 150);
+    work.run(&format!("{run} other")).ends_with(0);
+    assert_eq!(work.left("other").adds_up().0, 150);
+}
+
+#[test]
 fn another_run_is_refused_with_the_difference() {
     let work = Work::new();
     work.write("p.toml", PIPELINE);
