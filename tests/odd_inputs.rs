@@ -311,6 +311,66 @@ fn json_lines_travel_whole() {
     assert!(kept.strings("extra")[3].is_none());
 }
 
+/// A document with the text that is at hand for its kind; two of a kind are duplicates.
+fn line_of(id: &str, kind: &str) -> String {
+    format!("{{\"id\":{id},\"text\":\"A text of the kind {kind}.\"}}")
+}
+
+#[test]
+fn ids_that_are_numbers_stay_numbers() {
+    let work = Work::new();
+    for (name, ids, data_type) in [
+        ("small", ["3", "1", "2"], DataType::Int64),
+        ("negative", ["-3", "1", "9223372036854775807"], DataType::Int64),
+        ("hashes", ["18446744073709551615", "1", "9007199254740993"], DataType::UInt64),
+    ] {
+        let lines = [line_of(ids[0], "a"), line_of(ids[1], "b"), line_of(ids[2], "a")];
+        common::write_lines(&work.path(&format!("{name}.jsonl")), lines.clone());
+        work.run(&format!("dedup {name}.jsonl {name}-lines --format jsonl")).ends_with(0);
+        let kept = work.left(&format!("{name}-lines")).kept_strings("line");
+        assert_eq!(kept, [Some(lines[0].clone()), Some(lines[1].clone())]);
+        work.run(&format!("dedup {name}.jsonl {name}")).ends_with(0);
+        // The same from Parquet, which has a schema: each document twice.
+        fs::copy(work.path(&format!("{name}/kept/00000.parquet")), work.path(&format!("{name}.parquet")))
+            .expect("copied");
+        work.run(&format!("dedup --exact {name}/kept {name}.parquet {name}-again")).ends_with(0);
+        for (output, dropped) in [(name.to_owned(), 1), (format!("{name}-again"), 2)] {
+            let left = work.left(&output);
+            assert_eq!(left.kept().schema().field_with_name("id").expect("a column").data_type(), &data_type);
+            assert_eq!(left.kept_strings("id"), [Some(ids[0].into()), Some(ids[1].into())]);
+            let rejected = left.rejected();
+            assert_eq!(rejected.schema().field_with_name("id").expect("a column").data_type(), &data_type);
+            let named = rejected.schema().field_with_name("duplicate_of").expect("a column").data_type().clone();
+            let stand = ids[..dropped].iter().map(|&id| Some(id.into())).collect();
+            assert_eq!((named, rejected.strings("duplicate_of")), (DataType::Utf8, stand));
+        }
+    }
+}
+
+#[test]
+fn ids_of_both_kinds_are_text() {
+    let work = Work::new();
+    common::write_lines(&work.path("in/a.jsonl"), [line_of("1", "a"), line_of("2", "b")]);
+    common::write_lines(&work.path("in/b.jsonl"), [line_of("\"x\"", "a"), line_of("3", "c")]);
+    work.run("dedup in out").ends_with(0);
+    let left = work.left("out");
+    assert_eq!(left.kept().schema().field_with_name("id").expect("a column").data_type(), &DataType::Utf8);
+    assert_eq!(left.kept_strings("id"), ["1", "2", "3"].map(|id| Some(id.into())));
+    assert_eq!(left.rejected().strings("duplicate_of"), [Some("1".into())]);
+    // A text far behind numbers is no number: it travels with the fields that have no column.
+    let late = (0..3000).map(|i| line_of(&i.to_string(), &i.to_string())).chain([line_of("\"x\"", "late")]);
+    let lines: Vec<String> = late.collect();
+    common::write_lines(&work.path("late.jsonl"), lines.clone());
+    work.run("dedup late.jsonl late --format jsonl").ends_with(0);
+    let sorted = |mut line: Value| {
+        line.sort_all_objects();
+        line.to_string()
+    };
+    let kept = work.left("late").kept_strings("line");
+    let parsed = |line: &str| sorted(serde_json::from_str(line).expect("JSON"));
+    assert!(kept.iter().flatten().map(|line| parsed(line)).eq(lines.iter().map(|line| parsed(line))));
+}
+
 #[test]
 fn what_a_stage_adds_stands_over_a_field_of_the_same_name() {
     let work = Work::new();

@@ -407,10 +407,10 @@ impl Input {
                 )));
             }
         }
-        let text_column: Arc<str> = settings.text_column.as_str().into();
+        let names: Arc<[String]> = [settings.text_column.clone(), settings.id_column.clone()].into();
         let looks = files.iter().cloned().map(|file| {
-            let text_column = text_column.clone();
-            runtime().spawn_blocking(move || format::inspect(&file, &text_column))
+            let names = names.clone();
+            runtime().spawn_blocking(move || format::inspect(&file, &names[0], &names[1]))
         });
         let inspected: Vec<Inspected> = runtime()
             .block_on(futures::stream::iter(looks).buffered(32).collect::<Vec<_>>())
@@ -511,7 +511,10 @@ fn input_schema(pipeline: &Pipeline, files: &[InputFile], inspected: &[Inspected
     }
     let has = |fields: &[Field], name: &str| fields.iter().any(|field| field.name() == name);
     if has_lines {
-        for (name, data_type) in [(&settings.id_column, DataType::Utf8), (&settings.text_column, DataType::Utf8)] {
+        // Ids that are numbers stay numbers; where some are and some are not, all are text.
+        let ids = inspected.iter().filter_map(|inspected| inspected.ids).reduce(jsonl::Ids::and);
+        let id_type = ids.map_or(DataType::Utf8, jsonl::Ids::data_type);
+        for (name, data_type) in [(&settings.id_column, id_type), (&settings.text_column, DataType::Utf8)] {
             if !has(&fields, name) {
                 fields.push(Field::new(name, data_type, true));
             }

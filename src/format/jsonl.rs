@@ -25,8 +25,40 @@ pub const EXTRA: &str = "extra";
 
 /// The bytes of lines handed over at once.
 const RUN_BYTES: usize = 1 << 20;
+/// The bytes looked at to know what the ids are.
+const HEAD_BYTES: usize = 64 << 10;
 /// The longest line. A longer one ends the file, with an error.
 const MAX_LINE: usize = 1 << 30;
+
+/// What the ids in some lines are, as an interval: a text is beyond all numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    least: i128,
+    most: i128,
+}
+
+impl Ids {
+    const TEXT: Self = Self { least: i128::MIN, most: i128::MAX };
+
+    /// What these and others are.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { least: self.least.min(other.least), most: self.most.max(other.most) }
+    }
+
+    /// The type of a column for them: whole numbers if all of them are. Where one is so large that others of its
+    /// kind may not be an `Int64`, as hashes are, it is the type that they are.
+    pub fn data_type(self) -> DataType {
+        /// What every reader of JSON can hold (RFC 8259, §6).
+        const LARGE: i128 = 1 << 53;
+        match (self.least, self.most) {
+            (0.., ..LARGE) => DataType::Int64,
+            (0.., most) if most <= i128::from(u64::MAX) => DataType::UInt64,
+            (least, most) if least >= i128::from(i64::MIN) && most <= i128::from(i64::MAX) => DataType::Int64,
+            _ => DataType::Utf8,
+        }
+    }
+}
 
 /// Some whole lines of a file.
 pub struct Lines {
@@ -84,6 +116,22 @@ impl LineReader {
             lines.skip_byte_order_mark()?;
         }
         Ok(lines)
+    }
+
+    /// What the ids in the first lines are, if there are any; what cannot be read has none.
+    pub fn ids_ahead(&mut self, id_column: &str) -> Option<Ids> {
+        let mut more = true;
+        while more && self.pending.len() < HEAD_BYTES {
+            more = self.fill().unwrap_or(false);
+        }
+        let whole = if more { memchr::memrchr(b'\n', &self.pending).map_or(0, |at| at + 1) } else { self.pending.len() };
+        let ids = rows(&self.pending[..whole]).filter_map(|line| {
+            let fields = parse(line).ok()?;
+            let (_, value) = fields.0.iter().rfind(|(name, _)| name == id_column)?;
+            let number = |id| Ids { least: id, most: id };
+            (value.get() != "null").then(|| value.get().parse().map_or(Ids::TEXT, number))
+        });
+        ids.reduce(Ids::and)
     }
 
     /// Reads more into `pending`; says whether there was any.
@@ -527,18 +575,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    struct Memory(Vec<u8>);
-
-    impl ReadAt for Memory {
-        fn size(&self) -> u64 {
-            self.0.len() as u64
-        }
-        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-            buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
-            Ok(())
-        }
-    }
+    use crate::store::tests::Memory;
 
     /// The rows of a range of a file, and what stopped it.
     fn read(bytes: &[u8], compression: Compression, range: Option<Range<u64>>) -> (Vec<Vec<u8>>, Option<String>) {
@@ -611,6 +648,34 @@ mod tests {
         assert!(rows.len() > 1000 && rows.iter().zip(text.lines()).all(|(row, line)| row == line.as_bytes()));
         let error = error.expect("the stream is cut");
         assert_eq!((error.matches("after line").count(), error.matches("f: ").count()), (1, 1), "{error}");
+    }
+
+    #[track_caller]
+    fn check_ids(ids: &[&str], expected: Option<DataType>) {
+        let lines: String = ids.iter().map(|id| format!("{{\"id\":{id},\"text\":\"t\"}}\n")).collect();
+        for compression in [Compression::None, Compression::Zstd] {
+            let bytes = match compression {
+                Compression::Zstd => zstd::encode_all(lines.as_bytes(), 1).expect("memory takes all"),
+                _ => lines.clone().into_bytes(),
+            };
+            let file = Arc::new(Memory(bytes));
+            let mut reader = LineReader::open(file, "f", compression, None, 64 << 10).expect("sound");
+            assert_eq!(reader.ids_ahead("id").map(Ids::data_type), expected, "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_numbers_where_all_of_them_are() {
+        check_ids(&["1", "-7", "null", "9223372036854775807"], Some(DataType::Int64));
+        check_ids(&["0", "9007199254740991"], Some(DataType::Int64));
+        check_ids(&["1", "9007199254740993"], Some(DataType::UInt64));
+        check_ids(&["18446744073709551615"], Some(DataType::UInt64));
+        check_ids(&["-1", "18446744073709551615"], Some(DataType::Utf8));
+        check_ids(&["18446744073709551616"], Some(DataType::Utf8));
+        check_ids(&["1", "\"2\""], Some(DataType::Utf8));
+        check_ids(&["1.5"], Some(DataType::Utf8));
+        check_ids(&["null"], None);
+        check_ids(&[], None);
     }
 
     #[track_caller]

@@ -89,11 +89,13 @@ pub struct Inspected {
     pub layout: Layout,
     /// Its columns; JSON Lines have none until the plan gives them some.
     pub schema: Option<SchemaRef>,
+    /// What the ids at the head of JSON Lines are.
+    pub ids: Option<jsonl::Ids>,
 }
 
 /// Looks into a file. A file that cannot be read, or is not what its name says, is `Layout::Unreadable`.
-pub fn inspect(file: &InputFile, text_column: &str) -> Inspected {
-    let look = || try_inspect(file, text_column);
+pub fn inspect(file: &InputFile, text_column: &str, id_column: &str) -> Inspected {
+    let look = || try_inspect(file, text_column, id_column);
     // A library that panics on what it finds has found a broken file.
     let looked = catch_unwind(AssertUnwindSafe(look))
         .unwrap_or_else(|_| Err(Error::shard(&file.name, "a bug: the reader gave up on it")));
@@ -104,12 +106,12 @@ pub fn inspect(file: &InputFile, text_column: &str) -> Inspected {
                 Error::Shard { message, .. } | Error::Io { message, .. } => message,
                 other => other.to_string(),
             };
-            Inspected { layout: Layout::Unreadable(message), schema: None }
+            Inspected { layout: Layout::Unreadable(message), schema: None, ids: None }
         }
     }
 }
 
-fn try_inspect(file: &InputFile, text_column: &str) -> Result<Inspected> {
+fn try_inspect(file: &InputFile, text_column: &str, id_column: &str) -> Result<Inspected> {
     let reader = file.open()?;
     check_content(file, reader.as_ref())?;
     match file.format {
@@ -117,10 +119,15 @@ fn try_inspect(file: &InputFile, text_column: &str) -> Result<Inspected> {
             let parquet = parquet::ParquetFile::open(reader, &file.name)?;
             let schema = parquet.schema();
             text_type(&schema, text_column).map_err(|message| Error::shard(&file.name, message))?;
-            Ok(Inspected { layout: Layout::RowGroups(parquet.row_groups()), schema: Some(schema) })
+            Ok(Inspected { layout: Layout::RowGroups(parquet.row_groups()), schema: Some(schema), ids: None })
         }
-        Format::JsonLines(Compression::None) => Ok(Inspected { layout: Layout::Lines, schema: None }),
-        Format::JsonLines(_) => Ok(Inspected { layout: Layout::Stream, schema: None }),
+        Format::JsonLines(compression) => {
+            let layout = if compression == Compression::None { Layout::Lines } else { Layout::Stream };
+            // A stream that is broken is met again, and reported, when it is read for good.
+            let lines = jsonl::LineReader::open(reader, &file.name, compression, None, 0).ok();
+            let ids = lines.and_then(|mut lines| lines.ids_ahead(id_column));
+            Ok(Inspected { layout, schema: None, ids })
+        }
     }
 }
 
