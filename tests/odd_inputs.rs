@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::{Value, json};
 
@@ -420,6 +420,17 @@ fn no_rows_leave_a_schema() {
         assert!(left.kept().schema().field_with_name("reuse_count").is_ok(), "{input}");
         work.run(&format!("run p.toml --output {output} --input {input}")).ends_with(0).says("done already");
     }
+}
+
+#[test]
+fn two_columns_of_one_name_are_not_taken_for_one() {
+    let work = Work::new();
+    let texts = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+    let field = || Field::new("text", DataType::Utf8, true);
+    let schema = Arc::new(Schema::new(vec![field(), field()]));
+    let batch = RecordBatch::try_new(schema, vec![texts("one"), texts("two")]).expect("columns");
+    write_parquet(&work.path("twice.parquet"), &batch, 1);
+    work.run("dedup twice.parquet out").ends_with(1).says("twice.parquet: there are two columns `text`; rename one");
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn find_one(spec: &str) -> Result<Vec<InputFile>> {
         return Err(Error::refused(format!("{root}: there is no such file or folder")));
     }
     if folder.local_path().is_some_and(|path| !path.is_dir()) {
-        return Err(Error::refused(format!("{root}: this is no file that can be read here and there, and no folder")));
+        return Err(Error::refused(format!("{root}: neither a file nor a folder; copy what it gives to a file first")));
     }
     let matcher = pattern
         .map(|pattern| GlobBuilder::new(pattern).literal_separator(true).build().map(|glob| glob.compile_matcher()))

@@ -1,5 +1,6 @@
 //! The formats of shards: which file is what, and how it becomes batches and is made of them.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -119,6 +120,11 @@ fn try_inspect(file: &InputFile, text_column: &str, id_column: &str) -> Result<I
             let parquet = parquet::ParquetFile::open(reader, &file.name)?;
             let schema = parquet.schema();
             text_type(&schema, text_column).map_err(|message| Error::shard(&file.name, message))?;
+            let mut names = BTreeSet::new();
+            if let Some(twice) = schema.fields().iter().find(|field| !names.insert(field.name())) {
+                let message = format!("there are two columns `{}`; rename one of them", twice.name());
+                return Err(Error::shard(&file.name, message));
+            }
             Ok(Inspected { layout: Layout::RowGroups(parquet.row_groups()), schema: Some(schema), ids: None })
         }
         Format::JsonLines(compression) => {

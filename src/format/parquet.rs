@@ -23,6 +23,8 @@ use crate::error::{Error, Result};
 use crate::plan::RowGroup;
 use crate::store::ReadAt;
 
+/// The most that is believed of a number in a footer, so that sums of them stay numbers.
+const MOST: i64 = 1 << 40;
 /// The bytes of a batch that readers aim at. Decided by the file alone, so that batches are the same on
 /// every machine.
 const BATCH_BYTES: u64 = 2 << 20;
@@ -54,10 +56,7 @@ impl ParquetFile {
         let groups = self.metadata.metadata().row_groups();
         groups
             .iter()
-            .map(|group| RowGroup {
-                rows: group.num_rows().max(0) as u64,
-                bytes: group.total_byte_size().max(0) as u64,
-            })
+            .map(|group| RowGroup { rows: number(group.num_rows()), bytes: number(group.total_byte_size()) })
             .collect()
     }
 
@@ -85,8 +84,14 @@ impl ParquetFile {
             groups,
             current: None,
             read: 0,
+            left_in_group: 0,
         })
     }
+}
+
+/// A number in a footer, which can be anything.
+fn number(footer: i64) -> u64 {
+    footer.clamp(0, MOST) as u64
 }
 
 /// The metadata with the text column read as bytes, so that one document that is not UTF-8 costs only itself.
@@ -140,6 +145,8 @@ pub struct RowGroups {
     next: usize,
     current: Option<ParquetRecordBatchReader>,
     read: u64,
+    /// The rows that the current group must still have.
+    left_in_group: u64,
 }
 
 impl RowGroups {
@@ -149,9 +156,12 @@ impl RowGroups {
         let mut bytes = 0;
         for i in (0..group.num_columns()).filter(|&i| self.mask.leaf_included(i)) {
             n_chunks += 1;
-            bytes += group.column(i).uncompressed_size().max(0) as u64;
+            let column = group.column(i);
+            // Values in a dictionary are written once, and read as often as they occur.
+            let decoded = column.unencoded_byte_array_data_bytes().unwrap_or_default();
+            bytes += number(column.uncompressed_size()).max(number(decoded));
         }
-        let rows = group.num_rows().max(1) as u64;
+        let rows = number(group.num_rows()).max(1);
         let batch_rows = (BATCH_BYTES / (bytes / rows).max(1)).clamp(1, BATCH_ROWS);
         let source = Pages::new(&self.file, self.metadata.metadata(), index, self.window / n_chunks.max(1))?;
         ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
@@ -165,15 +175,22 @@ impl RowGroups {
         loop {
             if let Some(reader) = &mut self.current {
                 if let Some(batch) = reader.next() {
-                    return batch.map(Some).map_err(|error| error.to_string());
+                    let batch = batch.map_err(|error| error.to_string())?;
+                    let left = self.left_in_group.checked_sub(batch.num_rows() as u64);
+                    self.left_in_group = left.ok_or("there are more rows than the footer says")?;
+                    return Ok(Some(batch));
                 }
                 self.current = None;
+                if self.left_in_group > 0 {
+                    return Err(format!("there are {} rows less than the footer says", self.left_in_group));
+                }
             }
             if self.next >= self.groups.end {
                 return Ok(None);
             }
-            self.current = Some(self.open_group(self.next).map_err(|error| describe(&error))?);
+            self.left_in_group = self.metadata.metadata().row_group(self.next).num_rows().max(0) as u64;
             self.next += 1;
+            self.current = Some(self.open_group(self.next - 1).map_err(|error| describe(&error))?);
         }
     }
 }
@@ -196,7 +213,7 @@ impl ChunkReader for RowGroups {
 
     fn n_rows(&self) -> Option<u64> {
         let groups = &self.metadata.metadata().row_groups()[self.groups.clone()];
-        Some(groups.iter().map(|group| group.num_rows().max(0) as u64).sum())
+        Some(groups.iter().map(|group| number(group.num_rows())).sum())
     }
 
     fn place(&self) -> String {
@@ -230,7 +247,7 @@ impl ParquetBytes for Plain {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        if start + length as u64 > self.0.size() {
+        if start.saturating_add(length as u64) > self.0.size() {
             return Err(ParquetError::EOF(format!(
                 "the footer points past the end of the file, at {start} + {length}"
             )));
@@ -256,14 +273,14 @@ impl Pages {
     ) -> Result<Self, ParquetError> {
         let size = file.size();
         let chunk = |column: &parquet::file::metadata::ColumnChunkMetaData| {
-            let (start, len) = column.byte_range();
-            let range = start..start.saturating_add(len);
-            if range.end > size {
-                return Err(ParquetError::EOF(format!(
-                    "a column chunk ends at {} in a file of {size} bytes",
-                    range.end
-                )));
+            // As `byte_range` has it, which panics on a number below zero.
+            let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+            let end = start.saturating_add(column.compressed_size());
+            if start < 0 || end < start || end as u64 > size {
+                let message = format!("a column chunk goes from {start} to {end} in a file of {size} bytes");
+                return Err(ParquetError::EOF(message));
             }
+            let range = start as u64..end as u64;
             let window = window.clamp(64 << 10, 2 << 20);
             Ok((range.clone(), Mutex::new(Ahead::new(file.clone(), range, window))))
         };
@@ -293,7 +310,7 @@ impl ParquetBytes for Pages {
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let (range, ahead) = &self.chunks[self.chunk(start)?];
-        if start + length as u64 > range.end {
+        if start.saturating_add(length as u64) > range.end {
             return Err(ParquetError::EOF(format!("a page at {start} is longer than its column chunk")));
         }
         let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
@@ -326,6 +343,7 @@ impl Read for PageHeader {
 mod tests {
     use arrow::array::{ArrayRef, StringArray};
     use parquet::arrow::ArrowWriter;
+    use parquet::file::metadata::{ParquetMetaDataReader, ParquetMetaDataWriter};
     use parquet::file::properties::WriterProperties;
 
     use super::*;
@@ -385,6 +403,30 @@ mod tests {
         assert_eq!((rows.iter().sum::<usize>(), error), (2000, None));
         assert!(rows.len() > 3, "a row group is no batch: {rows:?}");
         assert_eq!(read(&bytes, 0..1, None, 1 << 30).0, rows);
+    }
+
+    /// The file with a footer of the same pages that tells of groups of `rows` rows.
+    fn lying(mut bytes: Vec<u8>, rows: i64) -> Vec<u8> {
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&Bytes::from(bytes.clone())).expect("a footer");
+        let groups = metadata.row_groups().iter().cloned();
+        let groups = groups.map(|group| group.into_builder().set_num_rows(rows).build().expect("a group")).collect();
+        let metadata = metadata.into_builder().set_row_groups(groups).build();
+        ParquetMetaDataWriter::new(&mut bytes, &metadata).finish().expect("memory takes all");
+        bytes
+    }
+
+    #[test]
+    fn a_footer_that_lies_about_rows_is_found_out() {
+        let check = |rows: i64, expected: &str, n_rows: u64| {
+            let bytes = lying(file(60, 30, 3), rows);
+            let (read, _, error) = read(&bytes, 0..2, None, 1 << 20);
+            assert_eq!((read.iter().sum::<usize>() as u64, error.as_deref()), (n_rows, Some(expected)));
+        };
+        check(40, "f: row group 0, after 30 rows: there are 10 rows less than the footer says", 30);
+        check(20, "f: row group 0, after 0 rows: there are more rows than the footer says", 0);
+        check(-1, "f: row group 0, after 0 rows: there are more rows than the footer says", 0);
+        let many = open(&lying(file(60, 30, 3), i64::MAX / 2)).expect("a footer").row_groups();
+        assert_eq!(many.iter().map(|group| group.rows).sum::<u64>(), 2 << 40, "a sum is still a number");
     }
 
     /// Whatever byte is wrong, rows before it come out, or an error that names the file: never a panic here
