@@ -182,7 +182,9 @@ impl RunDir {
             return refuse(difference("its input columns", &known.schema, &identity.schema));
         }
         if known.limit.is_some() && known.tasks != identity.tasks {
-            return refuse("a file that was broken has been mended, so the first rows of --limit are others now".into());
+            return refuse(
+                "a file that was broken has been mended, so the first rows of --limit are others now".into(),
+            );
         }
         identity.tasks = known.tasks;
         Ok(Begun::Continued { mended: changed_shards })

@@ -172,7 +172,10 @@ impl Common {
     fn work_dir(&self, output: &str) -> anyhow::Result<PathBuf> {
         let folder = Folder::parse(output)?;
         // The same for the same output, so that what a killed run left is found and removed.
-        let name = format!("trommel-{:016x}", xxhash_rust::xxh3::xxh3_64(folder.location_of("").as_os_str().as_encoded_bytes()));
+        let name = format!(
+            "trommel-{:016x}",
+            xxhash_rust::xxh3::xxh3_64(folder.location_of("").as_os_str().as_encoded_bytes())
+        );
         Ok(match (&self.work_dir, folder.local_path()) {
             (Some(chosen), _) => chosen.join(name),
             (None, Some(local)) => local.join("_trommel/spill"),

@@ -242,9 +242,8 @@ impl<R: Record> Sorter<R> {
         self.sort();
         let needed = self.bytes_in_memory();
         let (rows, block) = (&mut self.rows, block_size(self.budget));
-        let run = self
-            .dir
-            .write_file(needed, |file, name| write_run(rows.drain(..).map(Ok), file, name, block).map(drop))?;
+        let run =
+            self.dir.write_file(needed, |file, name| write_run(rows.drain(..).map(Ok), file, name, block).map(drop))?;
         self.runs.push_back(run);
         self.heap_size = 0;
         Ok(())

@@ -124,7 +124,8 @@ impl LineReader {
         while more && self.pending.len() < HEAD_BYTES {
             more = self.fill().unwrap_or(false);
         }
-        let whole = if more { memchr::memrchr(b'\n', &self.pending).map_or(0, |at| at + 1) } else { self.pending.len() };
+        let whole =
+            if more { memchr::memrchr(b'\n', &self.pending).map_or(0, |at| at + 1) } else { self.pending.len() };
         let ids = rows(&self.pending[..whole]).filter_map(|line| {
             let fields = parse(line).ok()?;
             let (_, value) = fields.0.iter().rfind(|(name, _)| name == id_column)?;
@@ -651,7 +652,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_ids(ids: &[&str], expected: Option<DataType>) {
+    fn check_ids(ids: &[&str], expected: Option<&DataType>) {
         let lines: String = ids.iter().map(|id| format!("{{\"id\":{id},\"text\":\"t\"}}\n")).collect();
         for compression in [Compression::None, Compression::Zstd] {
             let bytes = match compression {
@@ -660,20 +661,20 @@ mod tests {
             };
             let file = Arc::new(Memory(bytes));
             let mut reader = LineReader::open(file, "f", compression, None, 64 << 10).expect("sound");
-            assert_eq!(reader.ids_ahead("id").map(Ids::data_type), expected, "{ids:?}");
+            assert_eq!(reader.ids_ahead("id").map(Ids::data_type).as_ref(), expected, "{ids:?}");
         }
     }
 
     #[test]
     fn ids_are_numbers_where_all_of_them_are() {
-        check_ids(&["1", "-7", "null", "9223372036854775807"], Some(DataType::Int64));
-        check_ids(&["0", "9007199254740991"], Some(DataType::Int64));
-        check_ids(&["1", "9007199254740993"], Some(DataType::UInt64));
-        check_ids(&["18446744073709551615"], Some(DataType::UInt64));
-        check_ids(&["-1", "18446744073709551615"], Some(DataType::Utf8));
-        check_ids(&["18446744073709551616"], Some(DataType::Utf8));
-        check_ids(&["1", "\"2\""], Some(DataType::Utf8));
-        check_ids(&["1.5"], Some(DataType::Utf8));
+        check_ids(&["1", "-7", "null", "9223372036854775807"], Some(&DataType::Int64));
+        check_ids(&["0", "9007199254740991"], Some(&DataType::Int64));
+        check_ids(&["1", "9007199254740993"], Some(&DataType::UInt64));
+        check_ids(&["18446744073709551615"], Some(&DataType::UInt64));
+        check_ids(&["-1", "18446744073709551615"], Some(&DataType::Utf8));
+        check_ids(&["18446744073709551616"], Some(&DataType::Utf8));
+        check_ids(&["1", "\"2\""], Some(&DataType::Utf8));
+        check_ids(&["1.5"], Some(&DataType::Utf8));
         check_ids(&["null"], None);
         check_ids(&[], None);
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -9,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelector,
 };
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
@@ -30,6 +31,9 @@ const MOST: i64 = 1 << 40;
 const BATCH_BYTES: u64 = 2 << 20;
 /// The most rows of a batch.
 const BATCH_ROWS: u64 = 8192;
+/// The bytes of pages after which a batch of several rows gets no other page of a column. Where documents are of
+/// very different lengths, a batch with many long ones is read again in smaller ones.
+const BATCH_PAGES: u64 = 32 << 20;
 
 /// A Parquet file whose footer has been read.
 pub struct ParquetFile {
@@ -143,14 +147,28 @@ pub struct RowGroups {
     window: u64,
     groups: Range<usize>,
     next: usize,
-    current: Option<ParquetRecordBatchReader>,
+    current: Option<Batches>,
     read: u64,
     /// The rows that the current group must still have.
     left_in_group: u64,
 }
 
+/// The batches of a row group, or of some rows of it.
+struct Batches {
+    reader: ParquetRecordBatchReader,
+    columns: Arc<[ColumnPages]>,
+    batch_rows: u64,
+    /// The rows it is to read, if not all of them.
+    part: Option<u64>,
+    /// The rows that the group had left before.
+    left_before: u64,
+}
+
 impl RowGroups {
-    fn open_group(&self, index: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
+    /// The rows of the current group that are still to be read, in batches of about `BATCH_BYTES`; or a part of
+    /// them, in batches of so many rows.
+    fn open_batches(&self, part_and_batch: Option<(u64, u64)>) -> Result<Batches, ParquetError> {
+        let index = self.next - 1;
         let group = self.metadata.metadata().row_group(index);
         let mut n_chunks = 0;
         let mut bytes = 0;
@@ -161,36 +179,65 @@ impl RowGroups {
             let decoded = column.unencoded_byte_array_data_bytes().unwrap_or_default();
             bytes += number(column.uncompressed_size()).max(number(decoded));
         }
-        let rows = number(group.num_rows()).max(1);
-        let batch_rows = (BATCH_BYTES / (bytes / rows).max(1)).clamp(1, BATCH_ROWS);
-        let source = Pages::new(&self.file, self.metadata.metadata(), index, self.window / n_chunks.max(1))?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
+        let rows = number(group.num_rows());
+        let part = part_and_batch.map(|(part, _)| part);
+        let usual = (BATCH_BYTES / (bytes / rows.max(1)).max(1)).clamp(1, BATCH_ROWS);
+        let batch_rows = part_and_batch.map_or(usual, |(_, batch)| batch);
+        let window = self.window / n_chunks.max(1);
+        let source = Pages::new(&self.file, self.metadata.metadata(), index, window, batch_rows > 1)?;
+        let columns = source.columns.clone();
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
             .with_row_groups(vec![index])
             .with_projection(self.mask.clone())
-            .with_batch_size(batch_rows as usize)
-            .build()
+            .with_batch_size(batch_rows as usize);
+        let to_read = part.unwrap_or(self.left_in_group).min(self.left_in_group);
+        if to_read < rows {
+            let done = rows - self.left_in_group;
+            let rows = [RowSelector::skip(done as usize), RowSelector::select(to_read as usize)];
+            builder = builder.with_row_selection(rows.to_vec().into());
+        }
+        Ok(Batches { reader: builder.build()?, columns, batch_rows, part, left_before: self.left_in_group })
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, String> {
         loop {
-            if let Some(reader) = &mut self.current {
-                if let Some(batch) = reader.next() {
-                    let batch = batch.map_err(|error| error.to_string())?;
-                    let left = self.left_in_group.checked_sub(batch.num_rows() as u64);
-                    self.left_in_group = left.ok_or("there are more rows than the footer says")?;
-                    return Ok(Some(batch));
+            let part_and_batch = match &mut self.current {
+                Some(batches) => {
+                    batches.columns.iter().for_each(|column| column.taken.store(0, Ordering::Relaxed));
+                    match batches.reader.next() {
+                        Some(Ok(batch)) => {
+                            let left = self.left_in_group.checked_sub(batch.num_rows() as u64);
+                            self.left_in_group = left.ok_or("there are more rows than the footer says")?;
+                            return Ok(Some(batch));
+                        }
+                        // Too much for one batch, or broken further on.
+                        Some(Err(_)) if batches.batch_rows > 1 => {
+                            Some((batches.part.unwrap_or(batches.batch_rows), batches.batch_rows.div_ceil(16)))
+                        }
+                        Some(Err(error)) => return Err(error.to_string()),
+                        None if batches.part.is_some() && (1..batches.left_before).contains(&self.left_in_group) => {
+                            None
+                        }
+                        None if self.left_in_group > 0 => {
+                            return Err(format!(
+                                "there are fewer rows than the footer says, by {}",
+                                self.left_in_group
+                            ));
+                        }
+                        None => {
+                            self.current = None;
+                            continue;
+                        }
+                    }
                 }
-                self.current = None;
-                if self.left_in_group > 0 {
-                    return Err(format!("there are {} rows less than the footer says", self.left_in_group));
+                None if self.next >= self.groups.end => return Ok(None),
+                None => {
+                    self.left_in_group = number(self.metadata.metadata().row_group(self.next).num_rows());
+                    self.next += 1;
+                    None
                 }
-            }
-            if self.next >= self.groups.end {
-                return Ok(None);
-            }
-            self.left_in_group = self.metadata.metadata().row_group(self.next).num_rows().max(0) as u64;
-            self.next += 1;
-            self.current = Some(self.open_group(self.next - 1).map_err(|error| describe(&error))?);
+            };
+            self.current = Some(self.open_batches(part_and_batch).map_err(|error| describe(&error))?);
         }
     }
 }
@@ -261,7 +308,16 @@ impl ParquetBytes for Plain {
 /// The pages of one row group: a window onto each column chunk.
 struct Pages {
     size: u64,
-    chunks: Arc<[(Range<u64>, Mutex<Ahead>)]>,
+    columns: Arc<[ColumnPages]>,
+    /// Whether a batch may take only so much.
+    limited: bool,
+}
+
+struct ColumnPages {
+    range: Range<u64>,
+    ahead: Mutex<Ahead>,
+    /// The bytes that the current batch has taken.
+    taken: AtomicU64,
 }
 
 impl Pages {
@@ -270,6 +326,7 @@ impl Pages {
         metadata: &ParquetMetaData,
         group: usize,
         window: u64,
+        limited: bool,
     ) -> Result<Self, ParquetError> {
         let size = file.size();
         let chunk = |column: &parquet::file::metadata::ColumnChunkMetaData| {
@@ -282,14 +339,15 @@ impl Pages {
             }
             let range = start as u64..end as u64;
             let window = window.clamp(64 << 10, 2 << 20);
-            Ok((range.clone(), Mutex::new(Ahead::new(file.clone(), range, window))))
+            let ahead = Mutex::new(Ahead::new(file.clone(), range.clone(), window));
+            Ok(ColumnPages { range, ahead, taken: AtomicU64::new(0) })
         };
-        let chunks = metadata.row_group(group).columns().iter().map(chunk).collect::<Result<_, _>>()?;
-        Ok(Self { size, chunks })
+        let columns = metadata.row_group(group).columns().iter().map(chunk).collect::<Result<_, _>>()?;
+        Ok(Self { size, columns, limited })
     }
 
-    fn chunk(&self, offset: u64) -> Result<usize, ParquetError> {
-        let found = self.chunks.iter().position(|(range, _)| range.contains(&offset));
+    fn column(&self, offset: u64) -> Result<usize, ParquetError> {
+        let found = self.columns.iter().position(|column| column.range.contains(&offset));
         found.ok_or_else(|| ParquetError::EOF(format!("a page at {offset} is in no column chunk")))
     }
 }
@@ -304,24 +362,28 @@ impl ParquetBytes for Pages {
     type T = PageHeader;
 
     fn get_read(&self, start: u64) -> Result<PageHeader, ParquetError> {
-        let chunk = self.chunk(start)?;
-        Ok(PageHeader { chunks: self.chunks.clone(), chunk, position: start, some: Bytes::new() })
+        let column = self.column(start)?;
+        Ok(PageHeader { columns: self.columns.clone(), column, position: start, some: Bytes::new() })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let (range, ahead) = &self.chunks[self.chunk(start)?];
-        if start.saturating_add(length as u64) > range.end {
+        let column = &self.columns[self.column(start)?];
+        if start.saturating_add(length as u64) > column.range.end {
             return Err(ParquetError::EOF(format!("a page at {start} is longer than its column chunk")));
         }
-        let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = column.taken.fetch_add(length as u64, Ordering::Relaxed);
+        if self.limited && taken > BATCH_PAGES {
+            return Err(ParquetError::General("a batch of long documents".into()));
+        }
+        let mut ahead = column.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.slice(start, length).map_err(|error| ParquetError::External(Box::new(error)))
     }
 }
 
 /// Reads the header of a page.
 struct PageHeader {
-    chunks: Arc<[(Range<u64>, Mutex<Ahead>)]>,
-    chunk: usize,
+    columns: Arc<[ColumnPages]>,
+    column: usize,
     position: u64,
     some: Bytes,
 }
@@ -329,7 +391,7 @@ struct PageHeader {
 impl Read for PageHeader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.some.is_empty() {
-            let mut ahead = self.chunks[self.chunk].1.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ahead = self.columns[self.column].ahead.lock().unwrap_or_else(PoisonError::into_inner);
             self.some = ahead.some(self.position).map_err(io::Error::other)?;
         }
         let n = self.some.len().min(buffer.len());
@@ -405,6 +467,32 @@ mod tests {
         assert_eq!(read(&bytes, 0..1, None, 1 << 30).0, rows);
     }
 
+    /// Long documents side by side among many short ones.
+    #[test]
+    fn long_documents_among_short_ones_come_in_small_batches() {
+        let long = 3000..3060;
+        let text = |i: u64| if long.contains(&i) { format!("{i} ").repeat(250_000) } else { format!("short {i}") };
+        let skewed: Vec<String> = (0..20_000).map(text).collect();
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(&skewed));
+        let batch = RecordBatch::try_from_iter([("text", texts)]).expect("a column");
+        let properties = WriterProperties::builder().set_write_batch_size(8).set_dictionary_enabled(false).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("a writer");
+        writer.write(&batch).expect("written");
+        let bytes = writer.into_inner().expect("a footer");
+        let columns = Columns { text: "text".into(), others: None };
+        let mut reader = open(&bytes).and_then(|file| file.read(0..1, &columns, 1 << 20)).expect("a footer");
+        let (mut got, mut largest) = (Vec::new(), 0);
+        while let Some(Chunk::Batch(batch)) = reader.next_chunk().expect("sound") {
+            let texts = arrow::compute::cast(batch.column(0), &DataType::Utf8).expect("text");
+            let texts = arrow::array::AsArray::as_string::<i32>(&texts);
+            largest = largest.max(texts.values().len());
+            got.extend(texts.iter().map(|text| text.expect("a text").to_owned()));
+        }
+        assert!(got == skewed, "every row once, in order");
+        assert!(skewed[long.start as usize..long.end as usize].iter().map(String::len).sum::<usize>() > 70 << 20);
+        assert!(largest < 48 << 20, "{largest} bytes in a batch");
+    }
+
     /// The file with a footer of the same pages that tells of groups of `rows` rows.
     fn lying(mut bytes: Vec<u8>, rows: i64) -> Vec<u8> {
         let metadata = ParquetMetaDataReader::new().parse_and_finish(&Bytes::from(bytes.clone())).expect("a footer");
@@ -422,7 +510,7 @@ mod tests {
             let (read, _, error) = read(&bytes, 0..2, None, 1 << 20);
             assert_eq!((read.iter().sum::<usize>() as u64, error.as_deref()), (n_rows, Some(expected)));
         };
-        check(40, "f: row group 0, after 30 rows: there are 10 rows less than the footer says", 30);
+        check(40, "f: row group 0, after 30 rows: there are fewer rows than the footer says, by 10", 30);
         check(20, "f: row group 0, after 0 rows: there are more rows than the footer says", 0);
         check(-1, "f: row group 0, after 0 rows: there are more rows than the footer says", 0);
         let many = open(&lying(file(60, 30, 3), i64::MAX / 2)).expect("a footer").row_groups();
