@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Ran, Work, corpus};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::AmazonS3;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use s3::S3Server;
@@ -36,10 +36,7 @@ struct Bucket {
 impl Bucket {
     fn new() -> Self {
         let server = S3Server::start();
-        let store = server.env().into_iter().fold(AmazonS3Builder::new(), |builder, (name, value)| {
-            builder.with_config(name.to_ascii_lowercase().parse().expect("a name that the client knows"), value)
-        });
-        let store = store.with_bucket_name(&server.bucket).build().expect("complete settings");
+        let store = server.client();
         let work = Work::new();
         work.write("p.toml", PIPELINE);
         Self { work, server, store, runtime: tokio::runtime::Runtime::new().expect("a runtime") }
@@ -118,6 +115,19 @@ fn a_bucket_is_like_a_folder() {
     bucket.run(&format!("{run} -i s3://corpus/raw/ -o s3://corpus/out/a")).ends_with(0).says("done already");
     bucket.run(&format!("{run} -i in -o s3://corpus/out/a")).ends_with(1).says("another run is kept here");
     bucket.run(&format!("{run} -i in -o s3://corpus/raw")).ends_with(1).says("the output folder is not empty");
+}
+
+#[test]
+fn names_in_a_bucket_may_have_any_characters() {
+    let bucket = Bucket::new();
+    let names = ["a b ~1.jsonl", "c#[2].jsonl", "d%41{x}.jsonl"];
+    for name in names {
+        let path = Path::parse(format!("raw/{name}")).expect("a key");
+        let line = format!("{{\"text\":\"The text of {name}.\"}}\n");
+        bucket.runtime.block_on(bucket.store.put(&path, line.into())).expect("a put");
+    }
+    bucket.run("dedup s3://corpus/raw out").ends_with(0);
+    assert_eq!(bucket.work.left("out").kept_strings("text"), names.map(|name| Some(format!("The text of {name}."))));
 }
 
 /// Shards larger than a part of an upload.

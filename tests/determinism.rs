@@ -40,16 +40,6 @@ fn left(work: &Work, input: &str, output: &str, more: &str) -> Left {
     left
 }
 
-#[track_caller]
-fn check_same(a: &Left, b: &Left) {
-    let (a, b) = (a.data(), b.data());
-    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&a), names(&b));
-    for ((name, a), (_, b)) in a.iter().zip(&b) {
-        assert!(a == b, "{name} differs: {} bytes and {}", a.len(), b.len());
-    }
-}
-
 /// Some columns of a table, or some of its rows.
 type Strings = Vec<Vec<Option<String>>>;
 
@@ -84,14 +74,14 @@ fn threads_and_memory_do_not_show() {
         .enumerate()
         {
             let other = left(&work, input, &format!("{input}-more-{i}"), &format!("{more} --task-size 100KB"));
-            check_same(&first, &other);
+            first.assert_same(&other);
         }
     }
     for format in ["jsonl", "jsonl-zst"] {
         let one = left(&work, "lines", &format!("{format}-1"), &format!("--threads 1 --format {format}"));
         let eight =
             left(&work, "lines", &format!("{format}-8"), &format!("--threads 8 --memory 64MB --format {format}"));
-        check_same(&one, &eight);
+        one.assert_same(&eight);
     }
 }
 

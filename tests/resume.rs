@@ -95,15 +95,6 @@ fn kill(child: &mut Child) {
     child.wait().expect("it was started here");
 }
 
-#[track_caller]
-fn check_same(a: &Left, b: &Left) {
-    for ((a_name, a), (b_name, b)) in a.data().iter().zip(&b.data()) {
-        assert_eq!(a_name, b_name);
-        assert!(a == b, "{a_name} differs");
-    }
-    assert_eq!(a.data().len(), b.data().len());
-}
-
 #[test]
 fn a_run_killed_at_any_instant_can_be_continued() {
     let work = Work::new();
@@ -118,7 +109,7 @@ fn a_run_killed_at_any_instant_can_be_continued() {
     let whole = work.left("whole");
     let n_tasks = whole.files("kept").len();
     assert!(n_tasks > 20, "{n_tasks} tasks");
-    check_same(&whole, &work.left("work"));
+    whole.assert_same(&work.left("work"));
     assert!(!whole.root().join("_trommel/0").exists() && !whole.root().join("_trommel/spill").exists());
 
     // Killed again and again after a random time, until it is done.
@@ -138,7 +129,7 @@ fn a_run_killed_at_any_instant_can_be_continued() {
             }
         }
         work.run(&format!("{RUN} {output}")).ends_with(0).says("done already");
-        check_same(&work.left(&output), &whole);
+        work.left(&output).assert_same(&whole);
         assert_eq!(work.left(&output).adds_up(), whole.adds_up());
         assert!(!work.path(&output).join("_trommel/0").exists(), "what stands between passes is gone");
     }
@@ -178,7 +169,7 @@ fn a_run_killed_at_any_instant_can_be_continued() {
             check_whole(&work.path(&output), &reference);
         }
         work.run(&format!("{RUN} {output}")).ends_with(0);
-        check_same(&work.left(&output), &whole);
+        work.left(&output).assert_same(&whole);
     }
     // Which instants are met depends on the machine; that many are inside the run does not.
     let inside: usize =
@@ -209,7 +200,7 @@ fn a_signal_stops_a_run_that_can_be_continued() {
         let spilled = work.path(output).join("_trommel/spill");
         assert!(!spilled.exists(), "an orderly end leaves no temporary files");
         work.run(&format!("{RUN} {output}")).ends_with(0);
-        check_same(&work.left(output), &work.left("whole"));
+        work.left(output).assert_same(&work.left("whole"));
     }
 }
 
@@ -245,7 +236,7 @@ fn a_folder_has_one_process() {
     // However it ends, the folder is free.
     kill(&mut first);
     work.run(&format!("{RUN} out")).ends_with(0);
-    check_same(&work.left("out"), &work.left("whole"));
+    work.left("out").assert_same(&work.left("whole"));
 }
 
 #[test]
@@ -442,7 +433,7 @@ fn a_full_disk_is_said_and_leaves_nothing_wrong() {
     let more = Command::new("mount").args(["-o", "remount,size=200m"]).arg(&small).status().expect("mount");
     assert!(more.success());
     work.run(&format!("{RUN} small/out --work-dir spill")).ends_with(0);
-    check_same(&work.left("small/out"), &work.left("whole"));
+    work.left("small/out").assert_same(&work.left("whole"));
     // No room for temporary files.
     let tight = work.path("tight");
     if let Some(_tight) = Small::mount(&tight, "100k") {

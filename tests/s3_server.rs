@@ -7,23 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::join_all;
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::AmazonS3;
 use object_store::path::Path;
 use object_store::{
     Error, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
 };
 
 use s3::S3Server;
-
-/// A client as `AmazonS3Builder::from_env` would make it in the server's environment.
-fn client(server: &S3Server) -> AmazonS3 {
-    let set = |builder: AmazonS3Builder, (name, value): (&str, String)| {
-        let key: AmazonS3ConfigKey = name.to_ascii_lowercase().parse().expect("a name that the client knows");
-        builder.with_config(key, value)
-    };
-    let builder = server.env().into_iter().fold(AmazonS3Builder::new(), set);
-    builder.with_bucket_name(&server.bucket).build().expect("complete settings")
-}
 
 fn key(name: &str) -> Path {
     Path::parse(name).expect("a valid key")
@@ -44,7 +34,7 @@ fn create() -> PutOptions {
 #[tokio::test]
 async fn what_is_put_is_found() {
     let server = S3Server::start();
-    let store = client(&server);
+    let store = server.client();
     for name in ["a/1.txt", "a/b/2.txt", "c.txt"] {
         store.put(&key(name), name.to_owned().into()).await.expect("a put");
     }
@@ -65,7 +55,7 @@ async fn what_is_put_is_found() {
 #[tokio::test]
 async fn what_is_deleted_is_gone_with_its_folder() {
     let server = S3Server::start();
-    let store = client(&server);
+    let store = server.client();
     store.put(&key("a/b/1.txt"), "x".into()).await.expect("a put");
     store.delete(&key("a/b/1.txt")).await.expect("a delete");
     assert_eq!(names(&store, None).await, [""; 0]);
@@ -76,7 +66,7 @@ async fn what_is_deleted_is_gone_with_its_folder() {
 #[tokio::test]
 async fn many_objects_are_listed_over_pages() {
     let server = S3Server::start();
-    let store = client(&server);
+    let store = server.client();
     let puts = (0..1100).map(|i| {
         let store = &store;
         async move { store.put(&key(&format!("many/{i:04}")), "x".into()).await }
@@ -90,7 +80,7 @@ async fn many_objects_are_listed_over_pages() {
 #[tokio::test]
 async fn parts_become_one_object() {
     let server = S3Server::start();
-    let store = client(&server);
+    let store = server.client();
     let part = |byte: u8| PutPayload::from(vec![byte; 5 << 20]);
     let mut upload = store.put_multipart(&key("big")).await.expect("an upload");
     upload.put_part(part(1)).await.expect("a part");
@@ -111,7 +101,7 @@ async fn parts_become_one_object() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_of_racing_creators_wins() {
     let server = S3Server::start();
-    let store = Arc::new(client(&server));
+    let store = Arc::new(server.client());
     for round in 0..10 {
         let racers = (0..32).map(|racer| {
             let store = Arc::clone(&store);
@@ -134,7 +124,7 @@ async fn one_of_racing_creators_wins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_update_is_lost() {
     let server = S3Server::start();
-    let store = Arc::new(client(&server));
+    let store = Arc::new(server.client());
     store.put(&key("sum"), "0".into()).await.expect("a put");
     let adders = (0..8).map(|_| {
         let store = Arc::clone(&store);
@@ -164,7 +154,7 @@ async fn no_update_is_lost() {
 #[tokio::test]
 async fn a_read_can_have_conditions() {
     let server = S3Server::start();
-    let store = client(&server);
+    let store = server.client();
     let tag = store.put(&key("a"), "x".into()).await.expect("a put").e_tag;
     let get = async |options: GetOptions| store.get_opts(&key("a"), options).await.map(|got| got.meta.e_tag);
 
@@ -185,6 +175,6 @@ async fn a_read_can_have_conditions() {
 async fn a_wrong_secret_is_refused() {
     let mut server = S3Server::start();
     server.secret_key = "wrong".to_owned();
-    let refused = client(&server).put(&key("a"), "x".into()).await;
+    let refused = server.client().put(&key("a"), "x".into()).await;
     assert!(matches!(refused, Err(Error::PermissionDenied { .. })), "{refused:?}");
 }

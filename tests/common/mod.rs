@@ -136,6 +136,17 @@ impl Left {
         ["kept", "rejected", "_trommel/links"].into_iter().flat_map(|folder| self.files(folder)).collect()
     }
 
+    /// Its data files are those of another run, byte for byte.
+    #[track_caller]
+    pub(crate) fn assert_same(&self, other: &Self) {
+        let (a, b) = (self.data(), other.data());
+        let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&a), names(&b));
+        for ((name, a), (_, b)) in a.iter().zip(&b) {
+            assert!(a == b, "{name} differs: {} bytes and {}", a.len(), b.len());
+        }
+    }
+
     pub(crate) fn kept(&self) -> Rows {
         Rows::read(&self.root.join("kept"))
     }

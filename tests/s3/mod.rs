@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use s3s::auth::SimpleAuth;
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -73,6 +74,14 @@ impl S3Server {
             ("AWS_ALLOW_HTTP", "true".to_owned()),
             ("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "false".to_owned()),
         ]
+    }
+
+    /// A client of the bucket, as `AmazonS3Builder::from_env` would make it in the server's environment.
+    pub(crate) fn client(&self) -> AmazonS3 {
+        let builder = self.env().into_iter().fold(AmazonS3Builder::new(), |builder, (name, value)| {
+            builder.with_config(name.to_ascii_lowercase().parse().expect("a name that the client knows"), value)
+        });
+        builder.with_bucket_name(&self.bucket).build().expect("complete settings")
     }
 }
 
