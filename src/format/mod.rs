@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, LargeBinaryArray, RecordBatch, RecordBatchOptions, StringArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, LargeBinaryArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 
@@ -19,9 +17,11 @@ pub mod ahead;
 pub mod input;
 pub mod jsonl;
 pub mod parquet;
+mod utf8;
 pub mod write;
 
 use input::InputFile;
+use utf8::text_of;
 
 /// The format of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,21 +251,15 @@ pub fn string_bytes(column: &dyn Array) -> usize {
 fn check_text(batch: &RecordBatch, text_column: &str) -> Result<(RecordBatch, BadRows), String> {
     let Ok(index) = batch.schema_ref().index_of(text_column) else { return Ok((batch.clone(), Vec::new())) };
     let column = batch.column(index);
-    let text: Result<ArrayRef, _> = match column.data_type() {
-        DataType::Binary => {
-            let bytes: &BinaryArray = column.as_binary();
-            StringArray::try_from_binary(bytes.clone()).map(|text| Arc::new(text) as ArrayRef)
-        }
-        DataType::LargeBinary => {
-            let bytes: &LargeBinaryArray = column.as_binary();
-            arrow::array::LargeStringArray::try_from_binary(bytes.clone()).map(|text| Arc::new(text) as ArrayRef)
-        }
+    let text = match column.data_type() {
+        DataType::Binary => text_of(column.as_binary::<i32>()).map(|text| Arc::new(text) as ArrayRef),
+        DataType::LargeBinary => text_of(column.as_binary::<i64>()).map(|text| Arc::new(text) as ArrayRef),
         _ => return Ok((batch.clone(), Vec::new())),
     };
     let mut bad = Vec::new();
     let text = match text {
-        Ok(text) => text,
-        Err(_) => {
+        Some(text) => text,
+        None => {
             let bytes = cast(column, &DataType::LargeBinary).map_err(|error| error.to_string())?;
             let bytes: &LargeBinaryArray = bytes.as_binary();
             let mut builder = arrow::array::LargeStringBuilder::new();
