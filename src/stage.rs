@@ -276,6 +276,13 @@ pub trait Exchange {
     /// A set of documents, one bit each, all absent.
     fn bits(&self) -> DocSet;
 
+    /// The documents that sent a key to `section` and that grouping still sees.
+    fn members(&mut self, section: usize) -> Result<DocSet>;
+
+    /// Makes the set of each of the documents from its text and shows it. From any thread, in any order.
+    fn scan_sets(&mut self, docs: &DocSet, judge: &dyn PairJudge, visit: &(dyn Fn(DocId, &[u64]) + Sync))
+    -> Result<()>;
+
     /// Hides a document from the groupings that follow, as a drop would. What becomes of it is ruled later.
     fn set_aside(&mut self, doc: DocId);
 
@@ -285,8 +292,11 @@ pub trait Exchange {
     /// Gives a document a number, which [`CorpusStage::annotate`] turns into columns. At most once per document and stage.
     fn give(&mut self, doc: DocId, value: u64) -> Result<()>;
 
-    /// Leaves a number for the report, under the stage that calls.
+    /// Leaves a number for the report, under the stage that calls. Those of the same name are added up.
     fn note(&mut self, what: &'static str, value: u64);
+
+    /// Leaves what was measured for the report, under the stage that calls.
+    fn measure(&mut self, what: &'static str, value: f64);
 }
 
 /// Rows that are read as they are asked for. They own what they read from, so that a stage can rule
@@ -332,6 +342,17 @@ impl DocSet {
     /// Whether a document is in.
     pub fn contains(&self, doc: DocId) -> bool {
         self.tasks[doc.task() as usize][(doc.row() / 64) as usize] >> (doc.row() % 64) & 1 == 1
+    }
+
+    /// The documents that are in, in input order.
+    pub fn iter(&self) -> impl Iterator<Item = DocId> {
+        self.tasks.iter().zip(0u32..).flat_map(|(words, task)| {
+            let rows = words
+                .iter()
+                .zip((0u64..).step_by(64))
+                .flat_map(|(&word, first)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit));
+            rows.map(move |row| DocId::new(task, row))
+        })
     }
 
     /// How many documents of `task` are in.

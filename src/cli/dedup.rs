@@ -33,7 +33,7 @@ pub struct Dedup {
     #[arg(long, short, default_value_t = 0.8, value_parser = parse_share, allow_negative_numbers = true)]
     threshold: f64,
     /// Drop only documents with the same text, white space aside.
-    #[arg(long, conflicts_with_all = ["threshold", "recall", "bands", "rows", "ngram", "verify"])]
+    #[arg(long, conflicts_with_all = ["threshold", "recall", "bands", "rows", "ngram", "verify", "audit"])]
     exact: bool,
     /// Which one stays: first, longest, highest:COLUMN, lowest:COLUMN, or sources:A,B (preferred values of the
     /// column `source`, in order).
@@ -54,6 +54,13 @@ pub struct Dedup {
     /// How a proposed pair is judged.
     #[arg(long, value_enum, default_value_t = Verify::Exact)]
     verify: Verify,
+    /// Compare so many documents, drawn by lot, with all others, to measure which part of the like pairs was found;
+    /// 1000 is plenty, and costs two more readings.
+    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
+    audit: u32,
+    /// Another number draws other documents for the audit.
+    #[arg(long, default_value_t = 0, value_name = "SEED", hide_default_value = true, requires = "audit")]
+    audit_seed: u32,
     #[command(flatten)]
     common: Common,
 }
@@ -95,6 +102,10 @@ impl Dedup {
             Verify::None => "none",
         };
         set("verify", verify.into());
+        if self.audit > 0 {
+            set("audit", i64::from(self.audit).into());
+            set("audit_seed", i64::from(self.audit_seed).into());
+        }
         if let (Some(bands), Some(rows)) = (self.bands, self.rows) {
             set("bands", i64::from(bands).into());
             set("rows", i64::from(rows).into());

@@ -7,6 +7,7 @@ pub mod minhash;
 pub mod reuse;
 
 // What they are made of.
+mod audit;
 pub mod bands;
 mod hash;
 pub mod keep;

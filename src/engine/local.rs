@@ -20,7 +20,7 @@ use crate::exchange::group::{GroupStats, Room, group_first_k};
 use crate::exchange::keys::KeyFile;
 use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, Routed, Ruling, RulingKind};
 use crate::exchange::sets::{SetFile, SetWriter};
-use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, merge_files};
+use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, buffer_size, merge_files};
 use crate::exchange::verify::{VerifyStats, verify};
 use crate::format::Columns;
 use crate::report::ExchangeReport;
@@ -233,6 +233,37 @@ impl<'r> Meeting<'r> {
 
     /// The shingle sets of the documents in `candidates`, in a file for each task that has any.
     fn write_sets(&mut self, candidates: &DocSet, judge: &dyn PairJudge) -> Result<BTreeMap<u32, Arc<SetFile>>> {
+        let n_tasks = self.cut.rows.len();
+        let mut files = BTreeMap::new();
+        for task in (0..n_tasks as u32).filter(|&task| candidates.count_in_task(task) > 0) {
+            let path = self.path("sets");
+            let name = path.display().to_string();
+            let failed = |error| Error::io(&name, error);
+            let file = File::create(&path).map_err(failed)?;
+            let mut writer = SetWriter::new(BufWriter::with_capacity(256 << 10, file), &name)?;
+            self.each_set(task, candidates, judge, &|doc, set| (doc.row(), set), &mut |sets| {
+                self.engine.spill.check_room(sets.iter().map(|(_, set)| set.len() as u64 * 8).sum())?;
+                sets.iter().try_for_each(|(row, set)| writer.push(*row, set))
+            })?;
+            writer.finish()?;
+            self.report.set_bytes += fs::metadata(&path).map_err(failed)?.len();
+            let file: Arc<dyn ReadAt> =
+                if n_tasks > MAX_OPEN { Arc::new(ClosedFile::new(&path)?) } else { Arc::new(LocalFile::open(&path)?) };
+            files.insert(task, Arc::new(SetFile::open(file, &name)?));
+        }
+        Ok(files)
+    }
+
+    /// Makes the sets of those documents of a task that are in `docs`, makes something `of` each set on the pool,
+    /// and hands that over in the order of the rows, a batch at a time.
+    fn each_set<T: Send>(
+        &self,
+        task: u32,
+        docs: &DocSet,
+        judge: &dyn PairJudge,
+        of: &(dyn Fn(DocId, Vec<u64>) -> T + Sync),
+        consume: &mut dyn FnMut(Vec<T>) -> Result<()>,
+    ) -> Result<()> {
         let engine = self.engine;
         let text_column = &self.cut.pipeline.input.text_column;
         let schema = Arc::new(arrow::datatypes::Schema::new(
@@ -249,42 +280,25 @@ impl<'r> Meeting<'r> {
             spill: &engine.spill,
         };
         let columns = Columns { text: text_column.clone(), others: Some(Vec::new()) };
-        let n_tasks = self.cut.rows.len();
-        let mut files = BTreeMap::new();
-        for (task, source) in (0u32..).zip(self.cut.sources) {
-            if candidates.count_in_task(task) == 0 {
-                continue;
-            }
-            let path = self.path("sets");
-            let name = path.display().to_string();
-            let failed = |error| Error::io(&name, error);
-            let file = File::create(&path).map_err(failed)?;
-            let mut writer = SetWriter::new(BufWriter::with_capacity(256 << 10, file), &name)?;
-            let work = |work: Work| -> Result<Vec<(u64, Vec<u64>)>> {
-                let texts = crate::chain::Strings::new(work.decoded.batch.column(0))
-                    .map_err(|error| Error::io("a batch", error))?;
-                let rows = (0..work.decoded.batch.num_rows()).filter_map(|row| {
-                    let in_task = work.first_row + row as u64;
-                    let text = texts.get(row).filter(|_| candidates.contains(DocId::new(task, in_task)))?;
-                    let mut set = Vec::new();
-                    judge.set(text, &mut set);
-                    Some((in_task, set))
-                });
-                Ok(rows.collect())
-            };
-            let reading = Reading { source, schema: &schema, columns: &columns, text_column };
-            task::stream(&reading, None, &resources, &work, &mut |sets, _| {
-                self.progress.rows.fetch_add(sets.len() as u64, Ordering::Relaxed);
-                engine.spill.check_room(sets.iter().map(|(_, set)| set.len() as u64 * 8).sum())?;
-                sets.iter().try_for_each(|(row, set)| writer.push(*row, set))
-            })?;
-            writer.finish()?;
-            self.report.set_bytes += fs::metadata(&path).map_err(failed)?.len();
-            let file: Arc<dyn ReadAt> =
-                if n_tasks > MAX_OPEN { Arc::new(ClosedFile::new(&path)?) } else { Arc::new(LocalFile::open(&path)?) };
-            files.insert(task, Arc::new(SetFile::open(file, &name)?));
-        }
-        Ok(files)
+        let work = |work: Work| -> Result<Vec<T>> {
+            let texts = crate::chain::Strings::new(work.decoded.batch.column(0))
+                .map_err(|error| Error::io("a batch", error))?;
+            let rows = (0..work.decoded.batch.num_rows()).filter_map(|row| {
+                let doc = DocId::new(task, work.first_row + row as u64);
+                let text = texts.get(row).filter(|_| docs.contains(doc))?;
+                let mut set = Vec::new();
+                judge.set(text, &mut set);
+                Some(of(doc, set))
+            });
+            Ok(rows.collect())
+        };
+        let reading =
+            Reading { source: &self.cut.sources[task as usize], schema: &schema, columns: &columns, text_column };
+        task::stream(&reading, None, &resources, &work, &mut |sets, _| {
+            self.progress.rows.fetch_add(sets.len() as u64, Ordering::Relaxed);
+            consume(sets)
+        })?;
+        Ok(())
     }
 
     /// Writes the rulings of each task into the run directory.
@@ -430,6 +444,32 @@ impl Exchange for Meeting<'_> {
         DocSet::empty(&self.cut.rows)
     }
 
+    fn members(&mut self, section: usize) -> Result<DocSet> {
+        let mut members = self.bits();
+        let buffer = buffer_size(self.memory(4), 1);
+        for row in self.key_files.iter().flat_map(|file| file.section(self.section + section, buffer)) {
+            let doc = row?.ranked().doc;
+            if !self.gone.contains(doc) {
+                members.insert(doc);
+            }
+        }
+        Ok(members)
+    }
+
+    fn scan_sets(
+        &mut self,
+        docs: &DocSet,
+        judge: &dyn PairJudge,
+        visit: &(dyn Fn(DocId, &[u64]) + Sync),
+    ) -> Result<()> {
+        let name = &self.cut.pipeline.stages[self.stage].name;
+        self.progress.begin(format!("{name}: audit"), Total::Rows(docs.iter().count() as u64));
+        for task in (0..self.cut.rows.len() as u32).filter(|&task| docs.count_in_task(task) > 0) {
+            self.each_set(task, docs, judge, &|doc, set| visit(doc, &set), &mut |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
     fn set_aside(&mut self, doc: DocId) {
         self.gone.insert(doc);
     }
@@ -454,6 +494,11 @@ impl Exchange for Meeting<'_> {
     fn note(&mut self, what: &'static str, value: u64) {
         let name = self.cut.pipeline.stages[self.stage].name.clone();
         *self.report.notes.entry(name).or_default().entry(what.to_owned()).or_default() += value;
+    }
+
+    fn measure(&mut self, what: &'static str, value: f64) {
+        let name = self.cut.pipeline.stages[self.stage].name.clone();
+        self.report.measures.entry(name).or_default().insert(what.to_owned(), value);
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Row<'a> {
 pub(crate) struct Rulings {
     drops: BTreeMap<DocId, Duplicate>,
     gifts: BTreeMap<DocId, u64>,
+    notes: BTreeMap<&'static str, u64>,
+    measures: BTreeMap<&'static str, f64>,
 }
 
 struct Reference<'a> {
@@ -196,7 +198,38 @@ impl Exchange for Reference<'_> {
         Ok(())
     }
 
-    fn note(&mut self, _: &'static str, _: u64) {}
+    fn members(&mut self, section: usize) -> Result<DocSet> {
+        let mut members = self.bits();
+        for row in self.files.iter().flat_map(|file| file.section(section, BUDGET)) {
+            let doc = row?.ranked().doc;
+            if !self.gone.contains(doc) {
+                members.insert(doc);
+            }
+        }
+        Ok(members)
+    }
+
+    fn scan_sets(
+        &mut self,
+        docs: &DocSet,
+        judge: &dyn PairJudge,
+        visit: &(dyn Fn(DocId, &[u64]) + Sync),
+    ) -> Result<()> {
+        for doc in docs.iter() {
+            let mut set = Vec::new();
+            judge.set(self.tasks[doc.task() as usize][doc.row() as usize].text, &mut set);
+            visit(doc, &set);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, what: &'static str, value: u64) {
+        *self.rulings.notes.entry(what).or_default() += value;
+    }
+
+    fn measure(&mut self, what: &'static str, value: f64) {
+        self.rulings.measures.insert(what, value);
+    }
 }
 
 mod tests {
@@ -409,6 +442,37 @@ mod tests {
         fn rulings_are_those_of_comparing_all(seed: u64, threshold in 0.3f64..1.0, longest: bool) {
             let keep = if longest { Keep::Longest } else { Keep::First };
             check_brute_force(&families(seed, 60), threshold, &keep);
+        }
+
+        #[test]
+        fn an_audit_of_all_counts_all_pairs(seed: u64, threshold in 0.3f64..1.0, bands in 1usize..4) {
+            let texts = families(seed, 60);
+            let rows: Vec<_> = texts.iter().map(|text| bare(text)).collect();
+            let (bands, sound_rows) = (Some(bands), Some(4));
+            let settings = MinHash { threshold, bands, rows: sound_rows, audit: 1000, ..MinHash::default() };
+            let rulings = rulings(&rows, &settings.build().expect("sound"));
+            let note = |what: &str| rulings.notes.get(what).copied().unwrap_or(0);
+
+            let first_of_its_kind =
+                |at: &usize| !texts[..*at].iter().any(|text| content_key(text) == content_key(&texts[*at]));
+            let alone: Vec<usize> = (0..texts.len()).filter(first_of_its_kind).collect();
+            let is_dropped = |at: usize| rulings.drops.keys().any(|doc| number(*doc) == at);
+            let (mut pairs, mut both_kept, mut unlike) = (0, 0, 0);
+            for &a in &alone {
+                let alike = |b: &&usize| **b != a && jaccard(&texts[a], &texts[**b]) >= threshold;
+                let others: Vec<usize> = alone.iter().filter(alike).copied().collect();
+                pairs += others.len() as u64;
+                both_kept += others.iter().filter(|&&b| !is_dropped(a) && !is_dropped(b)).count() as u64;
+                unlike += u64::from(is_dropped(a) && others.iter().all(|&b| is_dropped(b)));
+            }
+            prop_assert_eq!(note("audit_documents"), alone.len() as u64);
+            prop_assert_eq!(note("audit_pairs"), pairs);
+            prop_assert_eq!(note("audit_pairs_found"), 2 * note("pairs_alike"), "all that were verified, from both sides");
+            prop_assert_eq!(note("audit_pairs_both_kept"), both_kept);
+            prop_assert_eq!((note("audit_dropped_unlike_any_kept"), unlike), (0, 0));
+            let recall = rulings.measures["audit_recall"];
+            prop_assert!(rulings.measures["audit_recall_low"] <= recall + 1e-9);
+            prop_assert!(recall <= rulings.measures["audit_recall_high"] + 1e-9);
         }
 
         #[test]

@@ -96,6 +96,9 @@ pub struct ExchangeReport {
     pub pass: usize,
     /// What the stages left for the report, by stage.
     pub notes: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What the stages measured, by stage.
+    #[serde(default)]
+    pub measures: BTreeMap<String, BTreeMap<String, f64>>,
     /// Documents ruled on.
     pub rulings: u64,
     /// Bytes of temporary files for sorting.

@@ -32,6 +32,7 @@ impl Report {
         table.push('\n');
         table.push_str(&aligned(&self.totals()));
         self.add_failures(&mut table);
+        self.add_audits(&mut table);
         self.add_speed(&mut table);
         table
     }
@@ -61,6 +62,37 @@ impl Report {
         for failure in &self.failed {
             // Writing to a string does not fail.
             let _ = writeln!(out, "    {}: {}", failure.file, failure.message);
+        }
+    }
+
+    fn add_audits(&self, out: &mut String) {
+        for (stage, measures) in self.exchanges.iter().flat_map(|exchange| &exchange.measures) {
+            let notes = self.exchanges.iter().find_map(|exchange| exchange.notes.get(stage));
+            let note = |what: &str| notes.and_then(|notes| notes.get(what)).copied().unwrap_or(0);
+            // Rounded down, so that 100 % means all.
+            let percent = |what: &str| (1e4 * measures.get(what).copied().unwrap_or(f64::NAN)).floor() / 100.0;
+            let (documents, pairs) = (note("audit_documents"), note("audit_pairs"));
+            let _ = writeln!(
+                out,
+                "\naudit of {stage}: {} documents, drawn by lot, were compared with all others",
+                count(documents)
+            );
+            if pairs == 0 {
+                out.push_str("    none is like another\n");
+                continue;
+            }
+            let _ = writeln!(
+                out,
+                "    {:.2} % of their {} like pairs were found (95 % confidence: {:.2} to {:.2} %)\n    \
+                 {} of the pairs have both documents kept; {} of {} dropped documents are like no kept one",
+                percent("audit_recall"),
+                count(pairs),
+                percent("audit_recall_low"),
+                percent("audit_recall_high"),
+                count(note("audit_pairs_both_kept")),
+                count(note("audit_dropped_unlike_any_kept")),
+                count(note("audit_dropped")),
+            );
         }
     }
 
