@@ -165,17 +165,22 @@ impl Outcome {
 /// is possible where there are none.
 fn interval(clusters: &[(f64, f64)]) -> (f64, f64) {
     const Z: f64 = 1.96;
+    const FEW: usize = 30;
     let n_clusters = clusters.len() as f64;
     let pairs: f64 = clusters.iter().map(|(pairs, _)| pairs).sum();
     if pairs == 0.0 {
         return (0.0, 1.0);
     }
     let recall = clusters.iter().map(|(_, found)| found).sum::<f64>() / pairs;
-    // How many pairs drawn one by one would say as much. Where all or none were found, nothing tells how much
-    // those of one document depend on each other, and each document counts for one.
+    // How many pairs drawn one by one would say as much.
     let squares: f64 = clusters.iter().map(|(pairs, found)| (found - recall * pairs).powi(2)).sum();
     let variance = squares / pairs.powi(2) * n_clusters / (n_clusters - 1.0).max(1.0);
-    let n = if variance > 0.0 { (recall * (1.0 - recall) / variance).min(pairs) } else { n_clusters };
+    let n = if variance > 0.0 { (recall * (1.0 - recall) / variance).min(pairs) } else { pairs };
+    // Where few documents miss a pair, or few find one, little tells how much the pairs of one document depend on
+    // each other, and each document counts for one at most.
+    let missing = clusters.iter().filter(|(pairs, found)| found < pairs).count();
+    let finding = clusters.iter().filter(|(_, found)| *found > 0.0).count();
+    let n = if missing.min(finding) < FEW { n.min(n_clusters) } else { n };
     let center = (recall + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (recall * (1.0 - recall) / n + Z * Z / (4.0 * n * n)).sqrt();
     ((center - half).max(0.0), (center + half).min(1.0))
