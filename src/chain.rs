@@ -12,8 +12,10 @@ use arrow::datatypes::{Field, SchemaRef, UInt32Type};
 use columns::{Beside, Cells, Row};
 use layout::{DuplicateOf, Layout, Reject, Why, refuse_clash};
 
+use crate::annotate::counts::Counts;
 use crate::doc::{Columns, ContentKey, Doc, content_key};
 use crate::error::{Error, Result};
+use crate::exchange::names::Size;
 use crate::exchange::record::{Ruling, RulingKind};
 use crate::pipeline::{DOOR, Pass, Pipeline, StageSpec};
 use crate::stage::{CorpusStage, Edit, NeedKind, Reason, Stage};
@@ -36,6 +38,8 @@ pub struct Chain {
     steps: Vec<Step>,
     emits: Vec<Emit>,
     writes: bool,
+    /// Whether the sizes of documents are noted, so that other thresholds can be tried.
+    sizes: bool,
     layout: Layout,
     /// The source columns beside the text that stages look at.
     strings: Vec<String>,
@@ -72,6 +76,8 @@ pub struct Output {
     pub content_keys: Vec<Option<ContentKey>>,
     /// For each row that keys can refer to: its id.
     pub ids: Vec<Option<String>>,
+    /// For each row that keys can refer to: its size, if other thresholds shall be tried and it is a document.
+    pub sizes: Vec<Option<Size>>,
     /// Duplicates dropped for another document: their content key, the kept one's, the similarity.
     pub links: Vec<(ContentKey, ContentKey, f64)>,
     /// The sums.
@@ -130,7 +136,8 @@ impl Chain {
         }
         strings.retain(|column| layout.is_read_from_source(column));
         numbers.retain(|column| layout.is_read_from_source(column));
-        Ok(Self { steps, emits, writes: pass.writes, layout, strings, numbers, pipeline })
+        let sizes = !emits.is_empty() && pipeline.recut_stage().is_some();
+        Ok(Self { steps, emits, writes: pass.writes, sizes, layout, strings, numbers, pipeline })
     }
 
     /// The schema of the documents that stay.
@@ -169,7 +176,7 @@ impl Chain {
         let mut tallies: Vec<StageTally> = vec![StageTally::default(); self.pipeline.stages.len()];
         let mut tally = Tally { rows_in: n_rows as u64, ..Tally::default() };
         let mut output_keys = vec![Vec::new(); self.n_sections()];
-        let (mut content_keys, mut ids, mut links) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut content_keys, mut ids, mut sizes, mut links) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut kept_rows, mut kept_texts) = (Vec::new(), Vec::new());
         let mut any_rewritten = false;
         let mut rejects: Vec<Reject<'_>> = Vec::new();
@@ -189,6 +196,7 @@ impl Chain {
                 if !self.writes {
                     content_keys.push(None);
                     ids.push(None);
+                    sizes.push(None);
                 }
                 continue;
             }
@@ -204,6 +212,7 @@ impl Chain {
                     if !self.emits.is_empty() {
                         content_keys.push(content_key);
                         ids.push(columns.string(&self.pipeline.input.id_column).map(str::to_owned));
+                        sizes.push(self.sizes.then(|| size(&text, &columns)));
                     }
                     if self.writes {
                         any_rewritten |= matches!(text, Cow::Owned(_));
@@ -241,7 +250,7 @@ impl Chain {
             (RecordBatch::new_empty(self.layout.kept.clone()), RecordBatch::new_empty(self.layout.rejected.clone()))
         };
         tally.tokens_kept = tokens(&kept);
-        Ok(Output { kept, rejected, keys: output_keys, content_keys, ids, links, tally })
+        Ok(Output { kept, rejected, keys: output_keys, content_keys, ids, sizes, links, tally })
     }
 }
 
@@ -418,6 +427,13 @@ fn wanted_columns(pipeline: &Pipeline, pass: &Pass) -> (Vec<String>, Vec<String>
         columns.dedup();
     }
     (strings, numbers)
+}
+
+/// How long a document is. Its tokens are those that a stage has counted, or estimated as by the defaults of `counts`.
+fn size(text: &str, columns: &Row<'_>) -> Size {
+    let counted = columns.number("token_count").map(|tokens| tokens as u64);
+    let tokens = counted.unwrap_or_else(|| Counts::default().n_tokens(text).into());
+    Size { bytes: text.len() as u64, tokens }
 }
 
 /// The estimated tokens of a batch, where a stage of this pass or an earlier one has counted them.

@@ -44,6 +44,7 @@ pub mod exchange;
 pub mod filter;
 pub mod format;
 pub mod normalize;
+pub mod pairs;
 pub mod pipeline;
 pub mod plan;
 pub mod report;

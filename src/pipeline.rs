@@ -236,6 +236,18 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// The stage whose threshold can be changed after a run, if there is one: it records its pairs, and nothing
+    /// else decides which documents stay and what they say.
+    pub fn recut_stage(&self) -> Option<usize> {
+        let is_other = |spec: &StageSpec| spec.stage.rewrites() || spec.stage.drops();
+        let mut corpus = self.stages.iter().enumerate().filter_map(|(i, spec)| match &spec.stage {
+            Stage::Corpus(stage) => Some((i, stage)),
+            _ => None,
+        });
+        let only = corpus.next().filter(|_| corpus.next().is_none());
+        only.filter(|(_, stage)| stage.records_pairs() && !self.stages.iter().any(is_other)).map(|(i, _)| i)
+    }
+
     /// The passes that the stages are cut into.
     pub fn passes(&self) -> Vec<Pass> {
         let mut passes = vec![Pass::new(0)];

@@ -158,6 +158,11 @@ pub trait CorpusStage: Send + Sync {
         &[]
     }
 
+    /// Whether it [records](Exchange::record) the pairs it finds, so that other thresholds can be tried.
+    fn records_pairs(&self) -> bool {
+        false
+    }
+
     /// Whether it drops documents for the likeness of their texts, so that the text must not change after it.
     fn is_dedup(&self) -> bool {
         false
@@ -272,6 +277,15 @@ pub trait Exchange {
 
     /// The edges in the total order of their `second`, then `first`.
     fn sorted_scan(&mut self, edges: &Table<Edge>) -> Result<Rows<Edge>>;
+
+    /// Leaves the verified pairs and the documents with equal texts, in the orders of
+    /// [`Exchange::sorted_scan`] and [`Exchange::scan_by_first`], for thresholds from `floor` up to be tried
+    /// later. Nothing is left where other stages have a say in what stays.
+    fn record(&mut self, floor: f64, edges: Rows<Edge>, copies: Rows<Pair>) -> Result<()>;
+
+    /// The pairs and copies that an earlier run has [recorded](Exchange::record), if this one only cuts it
+    /// anew. Then no document has sent a key.
+    fn recorded(&mut self) -> Result<Option<(Rows<Edge>, Rows<Pair>)>>;
 
     /// A set of documents, one bit each, all absent.
     fn bits(&self) -> DocSet;

@@ -213,9 +213,10 @@ impl<'r> Leaves<'r> {
                 keys.push(section, KeyRow { key: key.key, rank: key.rank, doc })?;
             }
         }
-        for (row, (key, id)) in output.content_keys.iter().zip(&output.ids).enumerate() {
+        let rows = output.content_keys.iter().zip(&output.ids).zip(&output.sizes);
+        for (row, ((key, id), size)) in rows.enumerate() {
             let doc = DocId::new(task, base + row as u64);
-            names.push(&NameRow { doc, key: *key, id: id.clone() })?;
+            names.push(&NameRow { doc, key: *key, id: id.clone(), size: *size })?;
         }
         self.key_rows += output.content_keys.len() as u64;
         Ok(())

@@ -26,8 +26,8 @@ const FLOORS: &[&[&str]] = &[
     &["plan", "schema", "tally", "budget"],
     // Readers and writers; where a run keeps its state; stages over a batch.
     &["format", "run_dir", "chain"],
-    // One task through one pass.
-    &["task"],
+    // One task through one pass; the pairs that a run leaves for other thresholds.
+    &["task", "pairs"],
     // What happened.
     &["report"],
     // Where tasks run, and the whole of a run.

@@ -68,7 +68,7 @@ impl Annotator for Counts {
 
 impl Counts {
     /// The estimate: every class of characters at its rate, rounded up.
-    fn n_tokens(&self, text: &str) -> u32 {
+    pub fn n_tokens(&self, text: &str) -> u32 {
         let mut ascii = 0u64;
         let mut cjk = 0u64;
         let mut other_bytes = 0u64;

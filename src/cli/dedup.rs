@@ -32,14 +32,18 @@ pub struct Dedup {
     /// The similarity from which on two documents count as one, above 0 and at most 1.
     #[arg(long, short, default_value_t = 0.8, value_parser = parse_share, allow_negative_numbers = true)]
     threshold: f64,
+    /// The similarity from which on pairs are found and stay on record in the output folder: then every threshold
+    /// from here up can be had without comparing again. Default: the threshold, and nothing stays on record.
+    #[arg(long, value_name = "SIMILARITY", value_parser = parse_share, allow_negative_numbers = true)]
+    floor: Option<f64>,
     /// Drop only documents with the same text, white space aside.
-    #[arg(long, conflicts_with_all = ["threshold", "recall", "bands", "rows", "ngram", "verify", "audit"])]
+    #[arg(long, conflicts_with_all = ["threshold", "floor", "recall", "bands", "rows", "ngram", "verify", "audit"])]
     exact: bool,
     /// Which one stays: first, longest, highest:COLUMN, lowest:COLUMN, or sources:A,B (preferred values of the
     /// column `source`, in order).
     #[arg(long, default_value = "first", value_name = "POLICY")]
     keep: Keep,
-    /// The share of the pairs exactly at the threshold that must be found.
+    /// The share of the pairs exactly at the threshold, or the floor, that must be found.
     #[arg(long, default_value_t = 0.99, value_parser = parse_share, allow_negative_numbers = true)]
     recall: f64,
     /// The bands of the sketch, by hand; with --rows.
@@ -94,6 +98,9 @@ impl Dedup {
         }
         set("use", "minhash".into());
         set("threshold", self.threshold.into());
+        if let Some(floor) = self.floor {
+            set("floor", floor.into());
+        }
         set("recall", self.recall.into());
         set("n", i64::from(self.ngram).into());
         let verify = match self.verify {

@@ -13,6 +13,7 @@ use crate::report::table::count;
 pub mod check;
 pub mod dedup;
 pub mod progress;
+pub mod report;
 pub mod run;
 pub mod stages;
 pub mod r#try;
@@ -45,6 +46,7 @@ pub enum LogFormat {
 enum Command {
     Run(run::Run),
     Dedup(dedup::Dedup),
+    Report(report::Report),
     Check(check::Check),
     Stages(stages::Stages),
     Try(r#try::Try),
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Run(command) => command.run(cli.log),
         Command::Dedup(command) => command.run(cli.log),
+        Command::Report(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Stages(command) => command.run(),
         Command::Try(command) => command.run(),

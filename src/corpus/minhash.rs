@@ -37,8 +37,10 @@ pub struct MinHash {
     /// The similarity from which on two documents count as one, above 0 and at most 1. Lee et al. 2021
     /// (arXiv 2107.06499) and MassiveText (Rae et al. 2021, A1.1) use 0.8.
     pub threshold: f64,
-    /// The similarity from which on pairs are found and kept on record, so that other thresholds down to
-    /// this one can be tried without reading the corpus again. Default: the threshold.
+    /// The similarity from which on pairs are found and kept on record in the run directory, so that every
+    /// threshold from this one up can be tried without comparing again (`trommel report --curve`,
+    /// `trommel dedup --from`); for that, no other stage of the pipeline may drop or rewrite, or need the
+    /// whole corpus. Default: the threshold, and nothing is kept on record.
     pub floor: Option<f64>,
     /// The part of the pairs exactly at the floor that must be proposed; of more similar ones, more are.
     pub recall: f64,
@@ -119,6 +121,11 @@ impl Settings for MinHash {
         if self.leaders == 0 {
             return Err("`leaders` must be at least 1".to_owned());
         }
+        if self.floor.is_some() && self.verify == Verify::None {
+            return Err(
+                "`floor` keeps pairs by their similarity, which `verify = \"none\"` does not work out".to_owned()
+            );
+        }
         let bands = match (self.bands, self.rows) {
             (None, None) => Bands::choose(floor, self.recall)?,
             (Some(bands), Some(rows)) => {
@@ -131,6 +138,7 @@ impl Settings for MinHash {
         Ok(MinHashStage {
             threshold: self.threshold,
             floor,
+            records: self.floor.is_some(),
             bands,
             shingler: Shingler { n: self.n, unit: self.unit },
             keep: self.keep,
@@ -146,6 +154,8 @@ impl Settings for MinHash {
 pub struct MinHashStage {
     threshold: f64,
     floor: f64,
+    /// Whether the pairs stay when the run is done.
+    records: bool,
     bands: Bands,
     shingler: Shingler,
     keep: Keep,
@@ -202,6 +212,10 @@ impl CorpusStage for MinHashStage {
     }
 
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
+        if let Some((edges, copies)) = exchange.recorded()? {
+            let copies = Copies { pairs: copies.peekable(), threshold: self.threshold };
+            return self.rule(exchange, edges, copies).map(drop);
+        }
         // Copies leave first and never reach the bands; what becomes of them is what becomes of the one
         // that represents them.
         let copies = exchange.group_first_k(0..1, 1)?;
@@ -224,6 +238,10 @@ impl CorpusStage for MinHashStage {
                 let routed = exchange.route_to_task(pairs)?;
                 let edges = exchange.verify(routed, self)?;
                 exchange.note("pairs_alike", edges.n_rows);
+                if self.records {
+                    let (edges, copies) = (exchange.sorted_scan(&edges)?, exchange.scan_by_first(&copies)?);
+                    exchange.record(self.floor, edges, copies)?;
+                }
                 exchange.sorted_scan(&edges)?
             }
         };
@@ -240,6 +258,10 @@ impl CorpusStage for MinHashStage {
             audit.into_inner().finish(exchange, &dropped)?.leave(exchange);
         }
         Ok(())
+    }
+
+    fn records_pairs(&self) -> bool {
+        self.records
     }
 
     fn reasons(&self) -> &'static [&'static str] {

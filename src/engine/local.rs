@@ -23,6 +23,7 @@ use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, buffer_size, merge_files};
 use crate::exchange::verify::{VerifyStats, verify};
 use crate::format::Columns;
+use crate::pairs::Pairs;
 use crate::report::ExchangeReport;
 use crate::run_dir::RunDir;
 use crate::stage::{DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table};
@@ -187,7 +188,9 @@ impl<'r> Meeting<'r> {
             let file = if cut.rows.len() > MAX_OPEN { folder.open_closed(&path)? } else { folder.open(&path)? };
             KeyFile::open(file, &folder.name_of(&path))
         };
-        let key_files = (0..cut.rows.len() as u32).map(open).collect::<Result<_>>()?;
+        // A run that only cuts another one anew has sent no keys.
+        let n_files = if cut.pairs.is_some() { 0 } else { cut.rows.len() as u32 };
+        let key_files = (0..n_files).map(open).collect::<Result<_>>()?;
         let share = (engine.memory / 16) as usize;
         Ok(Self {
             engine,
@@ -306,9 +309,12 @@ impl<'r> Meeting<'r> {
         let memory = self.memory(4);
         let (spill, folder) = (&self.engine.spill, self.cut.run_dir.folder());
         let drops = drops::settle(self.drops, &self.dropped, spill, memory)?;
-        let names = |task: u32| {
-            let path = RunDir::part(self.cut.pass.index, "names", task);
-            RunReader::open(folder.open(&path)?, &folder.name_of(&path), 256 << 10)
+        let names = |task: u32| match self.cut.pairs {
+            Some(pairs) => pairs.names(task),
+            None => {
+                let path = RunDir::part(self.cut.pass.index, "names", task);
+                RunReader::open(folder.open(&path)?, &folder.name_of(&path), 256 << 10)
+            }
         };
         let rulings = &mut self.rulings;
         drops::name(drops, names, |ruling| rulings.push(ruling))?;
@@ -438,6 +444,17 @@ impl Exchange for Meeting<'_> {
     fn sorted_scan(&mut self, edges: &Table<Edge>) -> Result<Rows<Edge>> {
         let edges = merge_files::<EdgeRow>(&edges.files, self.memory(4), false)?;
         Ok(Box::new(edges.map(|edge| edge.map(|row| row.0))))
+    }
+
+    fn record(&mut self, floor: f64, edges: Rows<Edge>, copies: Rows<Pair>) -> Result<()> {
+        if self.cut.pipeline.recut_stage() != Some(self.stage) {
+            return Ok(());
+        }
+        Pairs::write(self.cut.run_dir, floor, &self.cut.rows, edges, copies)
+    }
+
+    fn recorded(&mut self) -> Result<Option<(Rows<Edge>, Rows<Pair>)>> {
+        self.cut.pairs.map(|pairs| Ok((pairs.edges()?, pairs.copies()?))).transpose()
     }
 
     fn bits(&self) -> DocSet {

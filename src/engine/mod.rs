@@ -15,6 +15,7 @@ use crate::chain::Chain;
 use crate::error::{Error, Result};
 use crate::format::input::{self, InputFile};
 use crate::format::{self, Columns, Format, Inspected, jsonl};
+use crate::pairs::{self, Pairs};
 use crate::pipeline::{OutputFormat, Pass, Pipeline};
 use crate::plan::{self, Layout, Part, Piece, Shard, Task};
 use crate::report::{ExchangeReport, PassReport, Report};
@@ -53,6 +54,8 @@ pub struct Cut<'r> {
     pub sources: &'r [Source],
     /// Their schema.
     pub schema: SchemaRef,
+    /// The pairs of the run that this one cuts anew.
+    pub pairs: Option<&'r Pairs>,
 }
 
 /// What a user asks for.
@@ -148,12 +151,22 @@ pub fn look(pipeline: &Arc<Pipeline>, inputs: &[String], task_size: u64) -> Resu
     Ok(Overview { shards: input.shards, n_tasks, input: input.schema, kept })
 }
 
-/// Removes what stands between passes, unless the user wants to keep it.
+/// Removes what stands between passes, unless the user wants to keep it or other thresholds need it.
 fn remove_work(run: &Run, run_dir: &RunDir, passes: &[Pass]) -> Result<()> {
     if run.keep_work {
         return Ok(());
     }
-    passes.iter().try_for_each(|pass| run_dir.folder().remove_all(&format!("_trommel/{}", pass.index)))
+    let remove = |path: String| run_dir.folder().remove_all(&path);
+    let recorded = Pairs::open(run_dir)?.is_some();
+    for pass in passes {
+        if pass.index == pairs::PASS && recorded {
+            // What is recorded are the pairs themselves, the names, and the reports that say how many rows were read.
+            ["keys", "rulings"].into_iter().try_for_each(|what| remove(format!("_trommel/{}/{what}", pass.index)))?;
+        } else {
+            remove(format!("_trommel/{}", pass.index))?;
+        }
+    }
+    Ok(())
 }
 
 /// A run that is under way.
@@ -209,6 +222,7 @@ impl Job<'_> {
                     rows,
                     sources: &sources,
                     schema: source_schema.clone(),
+                    pairs: None,
                 };
                 let done = RunDir::exchange_done(pass.index);
                 let report = match run_dir.read_json::<ExchangeReport>(&done)? {

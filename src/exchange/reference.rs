@@ -176,6 +176,14 @@ impl Exchange for Reference<'_> {
         Ok(Box::new(Self::rows::<EdgeRow, _>(edges).map(|edge| edge.map(|row| row.0))))
     }
 
+    fn record(&mut self, _: f64, _: Rows<Edge>, _: Rows<Pair>) -> Result<()> {
+        Ok(())
+    }
+
+    fn recorded(&mut self) -> Result<Option<(Rows<Edge>, Rows<Pair>)>> {
+        Ok(None)
+    }
+
     fn bits(&self) -> DocSet {
         let sizes: Vec<_> = self.tasks.iter().map(|rows| rows.len() as u64).collect();
         DocSet::empty(&sizes)

@@ -10,6 +10,7 @@ use crate::plan::{Layout, Shard};
 use crate::tally::{StageTally, Tally};
 use crate::task::{Failure, TaskReport};
 
+pub mod curve;
 pub mod table;
 
 /// What happened in a run.

@@ -116,7 +116,7 @@ impl Report {
 }
 
 /// Columns side by side: numbers to the right, the first column and a last one of words to the left.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     let is_words = |column: usize| column == 0 || rows.iter().any(|row| row[column].contains(" of text"));
@@ -187,7 +187,7 @@ fn share(part: u64, whole: u64) -> String {
     if part == 0 { String::new() } else { percent(part, whole) }
 }
 
-fn percent(part: u64, whole: u64) -> String {
+pub(super) fn percent(part: u64, whole: u64) -> String {
     let percent = part as f64 / (whole as f64).max(1.0) * 100.0;
     if part > 0 && percent < 0.05 { "< 0.1 %".into() } else { format!("{percent:.1} %") }
 }
