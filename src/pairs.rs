@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::exchange::names::{NameRow, Size};
 use crate::exchange::record::{EdgeRow, Record};
 use crate::exchange::sort::{RunReader, RunWriter};
-use crate::run_dir::RunDir;
+use crate::run_dir::{Identity, RunDir};
 use crate::stage::{DocSet, Edge, Pair, Rows};
+use crate::store::Folder;
 
 /// The pass that leaves them: a run with pairs on record has one exchange.
 pub const PASS: usize = 0;
@@ -75,8 +76,12 @@ impl Pairs {
         Ok(index.map(|index| Self { run_dir: run_dir.clone(), index }))
     }
 
-    /// The pairs that a run has left, for those who need them.
+    /// The pairs that a run, or the one that it was cut from, has left; for those who need them.
     pub fn find(run_dir: &RunDir) -> Result<Self> {
+        let identity = run_dir.read_json::<Identity>("_trommel/run.json")?;
+        if let Some(from) = identity.and_then(|identity| identity.from) {
+            return Self::find(&RunDir::new(Folder::parse(&from)?));
+        }
         Self::open(run_dir)?.ok_or_else(|| {
             Error::refused(format!(
                 "{}: this run has no pairs on record; `trommel dedup --floor 0.5` records those from 0.5 up (in a \
@@ -191,7 +196,6 @@ mod tests {
     use super::*;
     use crate::doc::DocId;
     use crate::stage::Ranked;
-    use crate::store::Folder;
 
     fn ranked(row: u64) -> Ranked {
         Ranked { rank: 0, doc: DocId::new(0, row) }

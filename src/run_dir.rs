@@ -44,6 +44,9 @@ pub struct Identity {
     pub shards: Vec<Shard>,
     /// What is read together.
     pub tasks: Vec<Task>,
+    /// The run that this one cuts anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// How a run begins.
@@ -146,6 +149,11 @@ impl RunDir {
         };
         if known.version != identity.version {
             return refuse(format!("it was begun by trommel {}, this is {}", known.version, identity.version));
+        }
+        if known.from != identity.from {
+            let from =
+                |from: &Option<String>| from.as_ref().map_or("no other".into(), |from| format!("`--from {from}`"));
+            return refuse(format!("it was cut from {}, this one from {}", from(&known.from), from(&identity.from)));
         }
         if known.pipeline != identity.pipeline {
             let table = |text: &str| serde_json::from_str(text).unwrap_or_default();
@@ -274,6 +282,7 @@ mod tests {
             task_size: 1,
             shards: shards.iter().map(shard).collect(),
             tasks: Vec::new(),
+            from: None,
         }
     }
 

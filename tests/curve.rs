@@ -2,7 +2,10 @@
 
 mod common;
 
-use common::corpus;
+use std::process::Stdio;
+use std::time::Instant;
+
+use common::corpus::{self, Random};
 use common::{Ran, Work};
 use serde_json::Value;
 
@@ -119,4 +122,119 @@ fn what_cannot_be_reported_is_said() {
     work.run("report plain").ends_with(1).says("plain: this run is not finished; give its command again");
     work.run("dedup in out --floor 0.9").ends_with(1).says("`floor` (0.9) must be above 0 and at most the threshold");
     work.run("dedup in out --floor 0.5 --verify none").ends_with(1).says("which `verify = \"none\"` does not work out");
+}
+
+#[test]
+fn a_run_cut_anew_is_a_run_at_that_threshold() {
+    let work = Work::new();
+    write_corpus(&work, 46);
+    for (i, keep) in ["first", "highest:score"].into_iter().enumerate() {
+        work.run(&format!("dedup in out-{i} {DEDUP} --keep {keep} --threshold 0.7 --audit 5")).ends_with(0);
+        for threshold in ["0.5", "0.66", "0.7", "1"] {
+            let (fresh, cut) = (format!("fresh-{i}-{threshold}"), format!("cut-{i}-{threshold}"));
+            work.run(&format!("dedup in {fresh} {DEDUP} --keep {keep} --threshold {threshold}")).ends_with(0);
+            work.run(&format!("dedup --from out-{i} --threshold {threshold} {cut}")).ends_with(0);
+            let (fresh, left) = (work.left(&fresh), work.left(&cut));
+            left.assert_same(&fresh);
+            assert_eq!(left.adds_up(), fresh.adds_up());
+            assert!(!work.path(&cut).join("_trommel/0").exists(), "the pairs stay where they are");
+        }
+    }
+    // Cut from what was cut, on one thread or many, and asked for its curve.
+    let again = |more: &str, output: &str| {
+        work.run(&format!("dedup --from cut-0-1 --threshold 0.66 {more} {output}")).ends_with(0);
+        work.left(output).assert_same(&work.left("cut-0-0.66"));
+    };
+    again("--threads 1 --memory 1MB", "again-1");
+    again("--threads 8", "again-8");
+    let curve = |run: &str| work.run(&format!("report {run} --curve")).ends_with(0).stdout;
+    assert_eq!(curve("again-1"), curve("out-0"));
+}
+
+#[test]
+fn what_a_pipeline_adds_is_added_when_it_is_cut_anew() {
+    let work = Work::new();
+    write_corpus(&work, 47);
+    let pipeline = |threshold: &str| {
+        format!(
+            "[output]\nformat = 'jsonl'\n[[stage]]\nuse = 'counts'\n[[stage]]\nuse = 'minhash'\nfloor = 0.5\n\
+             threshold = {threshold}\nwhen = {{ source = ['web', 'books'] }}\n[[stage]]\nuse = 'content_key'\n"
+        )
+    };
+    work.write("low.toml", pipeline("0.6"));
+    work.write("high.toml", pipeline("0.9"));
+    work.run("run low.toml -i in -o low --limit 500").ends_with(0);
+    work.run("run high.toml -i in -o high --limit 500").ends_with(0);
+    work.run("dedup --from low --threshold 0.9 cut").ends_with(0);
+    work.left("cut").assert_same(&work.left("high"));
+    work.run("dedup --from high --threshold 0.6 --format parquet parquet").ends_with(0);
+    assert_eq!(work.left("parquet").report()["rows_kept"], work.left("low").report()["rows_kept"]);
+    let curve = points(&work.run("report low --curve --json").ends_with(0));
+    let at = curve["points"].as_array().expect("a list").iter().find(|point| point["threshold"] == 0.9).expect("0.9");
+    assert_eq!(at["documents"], work.left("high").report()["rows_kept"], "documents that are not compared stay");
+}
+
+#[test]
+fn a_cut_that_cannot_be_is_refused() {
+    let work = Work::new();
+    write_corpus(&work, 48);
+    work.run("dedup in out --floor 0.6 --threshold 0.7").ends_with(0);
+    work.run("dedup --from out --threshold 0.5 new")
+        .ends_with(1)
+        .says("out: its pairs are on record from 0.6 up; for a threshold of 0.5, deduplicate again with --floor 0.5");
+    work.run("dedup --from out --threshold 0.8 in new").ends_with(1).says("in: with --from, the input is that of out");
+    work.run("dedup --from in --threshold 0.8 new").ends_with(1).says("in: there is no run");
+    work.run("dedup in plain").ends_with(0);
+    work.run("dedup --from plain --threshold 0.8 new").ends_with(1).says("plain: this run has no pairs on record");
+    work.run("dedup in").ends_with(1).says("only one path is given; name the input and the output");
+    assert!(!work.path("new").exists(), "nothing is begun");
+
+    // One folder, one run.
+    work.run("dedup --from out --threshold 0.8 cut").ends_with(0);
+    work.run("dedup --from out --threshold 0.8 cut").ends_with(0).says("done already");
+    work.run("dedup in cut --floor 0.6 --threshold 0.8").ends_with(1).says("this one from no other");
+    work.run("dedup --from out --threshold 0.9 cut").ends_with(1).says("threshold was 0.8, now it is 0.9");
+
+    let mut lines = std::fs::read(work.path("in/odd.jsonl")).expect("a file");
+    lines.extend_from_slice(b"{\"text\":\"more\"}\n");
+    std::fs::write(work.path("in/odd.jsonl"), lines).expect("written");
+    let changed = "in/odd.jsonl: it has changed since out was made; deduplicate it again";
+    work.run("dedup --from out --threshold 0.8 new").ends_with(1).says(changed);
+    std::fs::remove_file(work.path("in/odd.jsonl")).expect("it was there");
+    work.run("dedup --from out --threshold 0.8 new").ends_with(1).says("in/odd.jsonl: there is no such file");
+    std::fs::remove_file(work.path("out/report.json")).expect("it was there");
+    work.run("dedup --from out --threshold 0.8 new").ends_with(1).says("out: this run is not finished");
+    assert!(!work.path("new").exists(), "nothing is begun");
+}
+
+#[test]
+fn a_cut_killed_at_any_instant_can_be_continued() {
+    let work = Work::new();
+    corpus::write_parquet(&work.path("in"), &corpus::documents(49, 900), 3, 20);
+    work.run("dedup in out --floor 0.5 --task-size 10KB").ends_with(0);
+    let cut = "dedup --from out --threshold 0.6 --threads 2";
+    let start = Instant::now();
+    work.run(&format!("{cut} whole")).ends_with(0);
+    let time = start.elapsed();
+    let mut random = Random(3);
+    let mut n_kills = 0;
+    for round in 0..6 {
+        let output = format!("cut-{round}");
+        loop {
+            let mut command = work.command(&format!("{cut} {output}"));
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the built program");
+            std::thread::sleep(time.mul_f64(0.1 + random.below(1000) as f64 / 1250.0));
+            // It may have come to its end just now.
+            let _ = child.kill();
+            child.wait().expect("it was started here");
+            if work.path(&output).join("report.json").exists() {
+                break;
+            }
+            n_kills += 1;
+        }
+        work.run(&format!("{cut} {output}")).ends_with(0).says("done already");
+        work.left(&output).assert_same(&work.left("whole"));
+        assert_eq!(work.left(&output).adds_up(), work.left("whole").adds_up());
+    }
+    assert!(n_kills >= 4, "{n_kills} kills before the end");
 }

@@ -8,6 +8,8 @@ use clap::{Args, ValueEnum};
 use super::LogFormat;
 use super::run::{Common, parse_whole};
 use crate::corpus::keep::Keep;
+use crate::engine::recut::Recut;
+use crate::error::Error;
 
 /// Keeps one of each set of documents that are alike.
 ///
@@ -16,21 +18,32 @@ use crate::corpus::keep::Keep;
 /// dropped document is at least that similar to the kept one named beside it in `rejected/`.
 #[derive(Args)]
 #[command(
-    override_usage = "trommel dedup [OPTIONS] <INPUT>... <OUTPUT>",
+    override_usage = "trommel dedup [OPTIONS] <INPUT>... <OUTPUT>
+       trommel dedup --from <RUN> --threshold <THRESHOLD> <OUTPUT>",
     after_help = "Examples:
   trommel dedup --threshold 0.8 shards/ out
   trommel dedup --threshold 0.7 --keep longest 's3://corpus/*.parquet' out
   trommel dedup --threshold 1 shards/ out           # texts with the same shingles
+  trommel dedup --floor 0.5 shards/ out             # and every threshold from 0.5 up:
+  trommel report out --curve                        # see what each keeps,
+  trommel dedup --from out --threshold 0.7 out-0.7  # and take one
   trommel dedup --exact shards/ out                 # the same text only
 
 Exit codes are those of `trommel run`."
 )]
 pub struct Dedup {
     /// Input: files, folders, globs or URLs (s3://, gs://, az://, https://). The last one is the output folder.
-    #[arg(required = true, num_args = 2.., value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(required = true, num_args = 1.., value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
     paths: Vec<String>,
+    /// Cut the run in this folder anew, which has kept its pairs on record (--floor): the same input and settings
+    /// at another threshold, without comparing again.
+    #[arg(long, value_name = "RUN", requires = "cut", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = [
+        "floor", "exact", "keep", "recall", "bands", "rows", "ngram", "verify", "audit", "limit", "text_column",
+        "id_column", "replace_columns", "task_size",
+    ])]
+    from: Option<String>,
     /// The similarity from which on two documents count as one, above 0 and at most 1.
-    #[arg(long, short, default_value_t = 0.8, value_parser = parse_share, allow_negative_numbers = true)]
+    #[arg(long, short, group = "cut", default_value_t = 0.8, value_parser = parse_share, allow_negative_numbers = true)]
     threshold: f64,
     /// The similarity from which on pairs are found and stay on record in the output folder: then every threshold
     /// from here up can be had without comparing again. Default: the threshold, and nothing stays on record.
@@ -84,8 +97,43 @@ impl Dedup {
     /// Runs the command.
     pub fn run(&self, log: LogFormat) -> anyhow::Result<ExitCode> {
         let (output, inputs) = self.paths.split_last().expect("the parser asks for two paths");
+        if let Some(from) = &self.from {
+            return self.recut(from, inputs, output, log);
+        }
+        if inputs.is_empty() {
+            let message = format!("only one path is given; name the input and the output, like `dedup {output} out`");
+            return Err(Error::refused(message).into());
+        }
         let table = toml::Table::from_iter([("stage".to_owned(), vec![self.stage()].into())]);
-        self.common.execute(table, "dedup", inputs, output, log)
+        self.common.execute(table, "dedup", inputs, output, None, log)
+    }
+
+    /// Cuts another run anew.
+    fn recut(&self, from: &str, inputs: &[String], output: &str, log: LogFormat) -> anyhow::Result<ExitCode> {
+        let refused = |message: String| Err(Error::refused(message).into());
+        if let Some(input) = inputs.first() {
+            return refused(format!("{input}: with --from, the input is that of {from}; name the output folder only"));
+        }
+        let recut = Recut::open(from)?;
+        let floor = recut.pairs().floor();
+        if self.threshold < floor {
+            return refused(format!(
+                "{from}: its pairs are on record from {floor} up; for a threshold of {0}, deduplicate again with --floor {0}",
+                self.threshold
+            ));
+        }
+        let mut table = recut.table()?;
+        let stages = table.get_mut("stage").and_then(toml::Value::as_array_mut).into_iter().flatten();
+        for stage in stages.filter_map(toml::Value::as_table_mut) {
+            if stage.get("use").and_then(toml::Value::as_str) == Some("minhash") {
+                stage.insert("threshold".into(), self.threshold.into());
+                // There is nothing to measure: what is found was found before.
+                stage.remove("audit");
+                stage.remove("audit_seed");
+            }
+        }
+        let files = recut.inputs();
+        self.common.execute(table, "dedup", &files, output, Some(recut), log)
     }
 
     fn stage(&self) -> toml::Table {

@@ -14,6 +14,7 @@ use crate::budget::Progress;
 use crate::chain::NULL_TEXT;
 use crate::engine;
 use crate::engine::local::Local;
+use crate::engine::recut::Recut;
 use crate::error::Error;
 use crate::pipeline::{OutputFormat, Pipeline};
 use crate::report::table::bytes;
@@ -105,19 +106,20 @@ impl Run {
     /// Runs the command.
     pub fn run(&self, log: LogFormat) -> anyhow::Result<ExitCode> {
         let place = self.pipeline.display().to_string();
-        self.common.execute(read_table(&self.pipeline)?, &place, &self.input, &self.output, log)
+        self.common.execute(read_table(&self.pipeline)?, &place, &self.input, &self.output, None, log)
     }
 }
 
 impl Common {
     /// Runs the pipeline that a table of settings describes, with this command line's settings over its own, on
-    /// `inputs` or, if there are none, on the files that the pipeline names.
+    /// `inputs` or, if there are none, on the files that the pipeline names; or on those of the run that is `recut`.
     pub fn execute(
         &self,
         mut table: toml::Table,
         place: &str,
         inputs: &[String],
         output: &str,
+        recut: Option<Recut>,
         log: LogFormat,
     ) -> anyhow::Result<ExitCode> {
         self.over(&mut table);
@@ -140,9 +142,10 @@ impl Common {
             pipeline,
             inputs,
             output: output.to_owned(),
-            limit: self.limit,
-            task_size: self.task_size,
+            limit: recut.as_ref().map_or(self.limit, |recut| recut.identity().limit),
+            task_size: recut.as_ref().map_or(self.task_size, |recut| recut.identity().task_size),
             keep_work: self.keep_work,
+            recut,
         };
         let engine = Local::new(threads, memory, &self.work_dir(output)?)?;
         let progress = Arc::new(Progress::default());

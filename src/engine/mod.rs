@@ -24,8 +24,10 @@ use crate::schema;
 use crate::stage::{NeedKind, Stage};
 use crate::store::{Folder, runtime};
 use crate::task::{PassJob, Source, TaskReport};
+use recut::Recut;
 
 pub mod local;
+pub mod recut;
 
 /// Where tasks run and how keys meet.
 pub trait Engine {
@@ -72,6 +74,8 @@ pub struct Run {
     pub task_size: u64,
     /// Whether intermediate files stay.
     pub keep_work: bool,
+    /// The run that this one cuts anew, whose input it reads in the same tasks.
+    pub recut: Option<Recut>,
 }
 
 /// The bytes of a task, unless the user says otherwise.
@@ -83,6 +87,9 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
     let run_dir = RunDir::new(Folder::parse(&run.output)?);
     progress.begin("looking at the input", Total::Unknown);
     let input = Input::inspect(&run.pipeline, &run.inputs, Some(run_dir.folder()))?;
+    if let Some(recut) = &run.recut {
+        recut.check_input(&input.shards)?;
+    }
     let passes = run.pipeline.passes();
     // What the stages add and need is checked against the input before anything is written.
     let chains = chains(&run.pipeline, &passes, &input.schema)?;
@@ -99,13 +106,16 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
         forget(&run_dir, &passes, &identity, mended)?;
     }
     engine.begin()?;
+    if let Some(recut) = &run.recut {
+        recut.leave_reports(&run_dir)?;
+    }
     let job = Job { run, engine, progress, run_dir: &run_dir, input: &input, passes: &passes, chains: &chains };
     // A first pass that leaves no documents reads only some columns; a file may be broken in another, which the
     // next pass meets. Such a file is read again from the beginning, with all columns.
     let mut read_whole = BTreeSet::new();
     let (reports, exchanges) = loop {
         match job.run(&identity, !read_whole.is_empty()) {
-            Err(Error::Shard { file, message }) if !passes[0].writes => {
+            Err(Error::Shard { file, message }) if !passes[0].writes && run.recut.is_none() => {
                 let broken = input.shards.iter().position(|shard| shard.name == file);
                 let Some(broken) = broken.filter(|&broken| read_whole.insert(broken)) else {
                     return Err(Error::Shard { file, message });
@@ -222,7 +232,7 @@ impl Job<'_> {
                     rows,
                     sources: &sources,
                     schema: source_schema.clone(),
-                    pairs: None,
+                    pairs: run.recut.as_ref().map(Recut::pairs),
                 };
                 let done = RunDir::exchange_done(pass.index);
                 let report = match run_dir.read_json::<ExchangeReport>(&done)? {
@@ -335,10 +345,12 @@ fn chains(pipeline: &Arc<Pipeline>, passes: &[Pass], input: &SchemaRef) -> Resul
 
 /// Begins or continues the run in its directory.
 fn begin(run: &Run, input: &Input, run_dir: &RunDir) -> Result<(Identity, Begun)> {
-    let mut tasks = plan::tasks(&input.shards, run.task_size);
-    if let Some(limit) = run.limit {
-        tasks = plan::limit(tasks, limit, |piece, up_to| input.count_rows(piece, up_to))?;
-    }
+    let planned = || plan::tasks(&input.shards, run.task_size);
+    let tasks = match (&run.recut, run.limit) {
+        (Some(recut), _) => recut.identity().tasks.clone(),
+        (None, Some(limit)) => plan::limit(planned(), limit, |piece, up_to| input.count_rows(piece, up_to))?,
+        (None, None) => planned(),
+    };
     let mut identity = Identity {
         version: env!("CARGO_PKG_VERSION").into(),
         pipeline: run.pipeline.fingerprint.clone(),
@@ -347,6 +359,7 @@ fn begin(run: &Run, input: &Input, run_dir: &RunDir) -> Result<(Identity, Begun)
         task_size: run.task_size,
         shards: input.shards.clone(),
         tasks,
+        from: run.recut.as_ref().map(Recut::place),
     };
     let failed = |known: &Identity| {
         let mut failed = Vec::new();
