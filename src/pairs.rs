@@ -14,7 +14,7 @@ use crate::exchange::names::{NameRow, Size};
 use crate::exchange::record::{EdgeRow, Record};
 use crate::exchange::sort::{RunReader, RunWriter};
 use crate::run_dir::{Identity, RunDir};
-use crate::stage::{DocSet, Edge, Pair, Rows};
+use crate::stage::{DocSet, Edge, Pair, Rows, Target};
 use crate::store::Folder;
 
 /// The pass that leaves them: a run with pairs on record has one exchange.
@@ -44,7 +44,7 @@ struct Index {
 }
 
 /// Documents that stay.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Their number.
     pub documents: u64,
@@ -137,6 +137,26 @@ impl Pairs {
         Ok(kept)
     }
 
+    /// The lowest threshold, of those 0.01 apart, that keeps the target; 1 if none does.
+    pub fn choose(&self, target: Target) -> Result<Choice> {
+        let all = self.all()?;
+        let reaches = |kept: &Kept| match target {
+            Target::Tokens(tokens) => kept.tokens >= tokens,
+            Target::Documents(documents) => kept.documents >= documents,
+        };
+        let mut last = (1.0, all);
+        for some in grid(self.floor(), 100).chunks(AT_ONCE) {
+            for (threshold, kept) in some.iter().copied().zip(self.kept_at(some)?) {
+                last = (threshold, kept);
+                if reaches(&kept) {
+                    return Ok(Choice { target, threshold, reached: true, kept, all });
+                }
+            }
+        }
+        let (threshold, kept) = last;
+        Ok(Choice { target, threshold, reached: false, kept, all })
+    }
+
     /// What the rulings of a run come to, without the documents that stand for others: one is dropped if it is
     /// like an earlier one that stays, or if it has the text of one.
     fn dropped_at(&self, thresholds: &[f64]) -> Result<Vec<DocSet>> {
@@ -167,6 +187,21 @@ impl Pairs {
         }
         Ok(())
     }
+}
+
+/// A threshold that was chosen by what it keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What was asked for.
+    pub target: Target,
+    /// The threshold.
+    pub threshold: f64,
+    /// Whether it keeps as much as that.
+    pub reached: bool,
+    /// What it keeps.
+    pub kept: Kept,
+    /// All documents that were compared.
+    pub all: Kept,
 }
 
 /// The thresholds from `floor` to 1 that are multiples of 1 / `parts`, and the floor itself.

@@ -248,6 +248,23 @@ impl Pipeline {
         only.filter(|(_, stage)| stage.records_pairs() && !self.stages.iter().any(is_other)).map(|(i, _)| i)
     }
 
+    /// A threshold that is chosen by what is kept needs to know what is kept.
+    fn check_target(&self) -> Result<(), String> {
+        for (i, spec) in self.stages.iter().enumerate() {
+            if let Stage::Corpus(stage) = &spec.stage
+                && stage.target().is_some()
+                && self.recut_stage() != Some(i)
+            {
+                return Err(format!(
+                    "stage {} ({}): a target needs a pipeline in which no other stage drops, rewrites or needs the whole corpus",
+                    i + 1,
+                    spec.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The passes that the stages are cut into.
     pub fn passes(&self) -> Vec<Pass> {
         let mut passes = vec![Pass::new(0)];
@@ -312,6 +329,7 @@ impl Pipeline {
         let mut columns = BTreeMap::new();
         let mut rewriter: Option<&str> = None;
         let mut fixes_text: Option<&str> = None;
+        self.check_target()?;
         for (i, spec) in self.stages.iter().enumerate() {
             let place = format!("stage {} ({})", i + 1, spec.name);
             if spec.name.trim().is_empty() || spec.name.chars().any(char::is_control) {

@@ -11,8 +11,8 @@ use std::marker::PhantomData;
 
 use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::doc::{ContentKey, Doc, DocId, Value};
 use crate::error::{self, Result};
@@ -163,6 +163,11 @@ pub trait CorpusStage: Send + Sync {
         false
     }
 
+    /// What must be kept, if that is what [chooses](Exchange::choose) its threshold.
+    fn target(&self) -> Option<Target> {
+        None
+    }
+
     /// Whether it drops documents for the likeness of their texts, so that the text must not change after it.
     fn is_dedup(&self) -> bool {
         false
@@ -203,6 +208,16 @@ pub struct Ranked {
     pub rank: u64,
     /// The document; input order among equal ranks.
     pub doc: DocId,
+}
+
+/// What must be kept, at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// So many tokens, estimated.
+    Tokens(u64),
+    /// So many documents.
+    Documents(u64),
 }
 
 /// A verified pair.
@@ -286,6 +301,10 @@ pub trait Exchange {
     /// The pairs and copies that an earlier run has [recorded](Exchange::record), if this one only cuts it
     /// anew. Then no document has sent a key.
     fn recorded(&mut self) -> Result<Option<(Rows<Edge>, Rows<Pair>)>>;
+
+    /// The lowest multiple of 0.01, or the floor, at which what is [recorded](Exchange::record) keeps the target;
+    /// 1 if none does. Says in the report what it has chosen.
+    fn choose(&mut self, target: Target) -> Result<f64>;
 
     /// A set of documents, one bit each, all absent.
     fn bits(&self) -> DocSet;

@@ -238,3 +238,62 @@ fn a_cut_killed_at_any_instant_can_be_continued() {
     }
     assert!(n_kills >= 4, "{n_kills} kills before the end");
 }
+
+#[test]
+fn a_target_takes_the_lowest_threshold_that_keeps_it() {
+    let work = Work::new();
+    write_corpus(&work, 50);
+    work.run("dedup in out --floor 0.55").ends_with(0);
+    let curve = points(&work.run("report out --curve --step 0.01 --json").ends_with(0));
+    let curve = curve["points"].as_array().expect("a list");
+    let number = |point: &Value, what: &str| point[what].as_u64().expect("a number");
+    for (i, (flag, what)) in [("--target-tokens", "tokens"), ("--target-docs", "documents")].into_iter().enumerate() {
+        // One that a threshold keeps exactly, one more, and nearly none.
+        for (j, wanted) in [number(&curve[20], what), number(&curve[20], what) + 1, 1].into_iter().enumerate() {
+            let point = curve.iter().find(|point| number(point, what) >= wanted).expect("reached");
+            let output = format!("target-{i}-{j}");
+            let ran = work.run(&format!("dedup in {output} --floor 0.55 {flag} {wanted}")).ends_with(0);
+            let said = format!("\nthreshold {} taken, the lowest that keeps ", point["threshold"]);
+            assert!(ran.stdout.contains(&said), "{said}{ran}");
+            let fresh = format!("fresh-{i}-{j}");
+            work.run(&format!("dedup in {fresh} --floor 0.55 --threshold {}", point["threshold"])).ends_with(0);
+            let cut = format!("cut-{i}-{j}");
+            work.run(&format!("dedup --from out {flag} {wanted} {cut}")).ends_with(0);
+            for left in [work.left(&output), work.left(&cut)] {
+                left.assert_same(&work.left(&fresh));
+                let choice = &left.report()["exchanges"][0]["choice"];
+                assert_eq!((&choice["threshold"], &choice["reached"]), (&point["threshold"], &Value::Bool(true)));
+                assert_eq!(choice["kept"]["documents"], left.report()["rows_kept"]);
+            }
+        }
+    }
+    // What was taken by a target can be cut at a threshold.
+    work.run("dedup --from target-0-0 --threshold 0.55 low").ends_with(0);
+    assert_eq!(work.left("low").report()["rows_kept"], curve[0]["documents"]);
+}
+
+#[test]
+fn a_target_that_is_not_reached_takes_one_and_says_so() {
+    let work = Work::new();
+    write_corpus(&work, 51);
+    let ran = work.run("dedup in out --floor 0.6 --target-docs 1k").ends_with(0);
+    let said = "1,000 documents are not to be had: threshold 1 taken, which keeps ";
+    assert!(ran.stdout.contains(said) && ran.stdout.contains(" of 601 documents before deduplication"), "{ran}");
+    let ran = ran.says(&format!(" WARN {said}"));
+    assert_eq!(work.run("report out").ends_with(0).stdout, ran.stdout);
+    work.run("dedup in one --floor 0.6 --threshold 1").ends_with(0);
+    work.left("out").assert_same(&work.left("one"));
+
+    work.run("dedup in new --target-docs 10").ends_with(1).says("a target needs `floor`, the lowest threshold");
+    work.run("dedup in new --floor 0.5 --target-docs 10 --threshold 0.7").ends_with(1).says("cannot be used with");
+    work.run("dedup in new --floor 0.5 --target-docs 10 --audit 5").ends_with(1).says("`audit` needs a threshold");
+    work.run("dedup in new --floor 0.5 --target-docs 0").ends_with(1).says("write a number above 0");
+    let stage = |more: &str| format!("[[stage]]\nuse = 'minhash'\nfloor = 0.5\ntarget_docs = 10\n{more}");
+    work.write("both.toml", stage("target_tokens = 10\n"));
+    work.run("run both.toml -i in -o new").ends_with(1).says("set `target_tokens` or `target_docs`, not both");
+    work.write("more.toml", stage("[[stage]]\nuse = 'word_count'\n"));
+    work.run("run more.toml -i in -o new")
+        .ends_with(1)
+        .says("stage 1 (minhash): a target needs a pipeline in which no other");
+    assert!(!work.path("new").exists(), "nothing is begun");
+}

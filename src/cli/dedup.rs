@@ -27,6 +27,7 @@ use crate::error::Error;
   trommel dedup --floor 0.5 shards/ out             # and every threshold from 0.5 up:
   trommel report out --curve                        # see what each keeps,
   trommel dedup --from out --threshold 0.7 out-0.7  # and take one
+  trommel dedup --floor 0.5 --target-tokens 10B shards/ out
   trommel dedup --exact shards/ out                 # the same text only
 
 Exit codes are those of `trommel run`."
@@ -49,8 +50,15 @@ pub struct Dedup {
     /// from here up can be had without comparing again. Default: the threshold, and nothing stays on record.
     #[arg(long, value_name = "SIMILARITY", value_parser = parse_share, allow_negative_numbers = true)]
     floor: Option<f64>,
+    /// Take the lowest threshold from the floor up, in steps of 0.01, that keeps at least so many tokens, estimated
+    /// (k, M, B and T are understood); needs --floor.
+    #[arg(long, value_name = "N", group = "cut", value_parser = parse_amount)]
+    target_tokens: Option<u64>,
+    /// The same for a number of documents.
+    #[arg(long, value_name = "N", group = "cut", value_parser = parse_amount)]
+    target_docs: Option<u64>,
     /// Drop only documents with the same text, white space aside.
-    #[arg(long, conflicts_with_all = ["threshold", "floor", "recall", "bands", "rows", "ngram", "verify", "audit"])]
+    #[arg(long, conflicts_with_all = ["threshold", "floor", "recall", "bands", "rows", "ngram", "verify", "audit", "target_tokens", "target_docs"])]
     exact: bool,
     /// Which one stays: first, longest, highest:COLUMN, lowest:COLUMN, or sources:A,B (preferred values of the
     /// column `source`, in order).
@@ -116,7 +124,7 @@ impl Dedup {
         }
         let recut = Recut::open(from)?;
         let floor = recut.pairs().floor();
-        if self.threshold < floor {
+        if self.threshold < floor && self.target_tokens.is_none() && self.target_docs.is_none() {
             return refused(format!(
                 "{from}: its pairs are on record from {floor} up; for a threshold of {0}, deduplicate again with --floor {0}",
                 self.threshold
@@ -126,7 +134,10 @@ impl Dedup {
         let stages = table.get_mut("stage").and_then(toml::Value::as_array_mut).into_iter().flatten();
         for stage in stages.filter_map(toml::Value::as_table_mut) {
             if stage.get("use").and_then(toml::Value::as_str) == Some("minhash") {
-                stage.insert("threshold".into(), self.threshold.into());
+                for what in ["threshold", "target_tokens", "target_docs"] {
+                    stage.remove(what);
+                }
+                stage.extend(self.cut());
                 // There is nothing to measure: what is found was found before.
                 stage.remove("audit");
                 stage.remove("audit_seed");
@@ -134,6 +145,18 @@ impl Dedup {
         }
         let files = recut.inputs();
         self.common.execute(table, "dedup", &files, output, Some(recut), log)
+    }
+
+    /// The threshold, or what chooses it.
+    fn cut(&self) -> toml::Table {
+        // Larger numbers than this there are none of.
+        let number = |n: u64| toml::Value::from(i64::try_from(n).unwrap_or(i64::MAX));
+        let (key, value) = match (self.target_tokens, self.target_docs) {
+            (Some(tokens), _) => ("target_tokens", number(tokens)),
+            (None, Some(documents)) => ("target_docs", number(documents)),
+            (None, None) => ("threshold", self.threshold.into()),
+        };
+        toml::Table::from_iter([(key.to_owned(), value)])
     }
 
     fn stage(&self) -> toml::Table {
@@ -145,7 +168,6 @@ impl Dedup {
             return stage;
         }
         set("use", "minhash".into());
-        set("threshold", self.threshold.into());
         if let Some(floor) = self.floor {
             set("floor", floor.into());
         }
@@ -165,7 +187,26 @@ impl Dedup {
             set("bands", i64::from(bands).into());
             set("rows", i64::from(rows).into());
         }
+        stage.extend(self.cut());
         stage
+    }
+}
+
+/// A number of things as people write it: `10B`, `1.5M`, `200k`, `5_000`.
+fn parse_amount(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "" => 1.0,
+        "k" | "K" => 1e3,
+        "M" => 1e6,
+        "B" | "G" => 1e9,
+        "T" => 1e12,
+        unit => return Err(format!("`{unit}` is no unit; k, M, B and T are")),
+    };
+    let number = digits.replace('_', "").parse::<f64>().ok().map(|number| number * factor);
+    match number {
+        Some(number) if number >= 1.0 && number < i64::MAX as f64 => Ok(number as u64),
+        _ => Err("write a number above 0, like 5_000, 1.5M or 10B".to_owned()),
     }
 }
 
@@ -177,5 +218,22 @@ fn parse_share(text: &str) -> Result<f64, String> {
             Err(format!("it is above 0 and at most 1; {percent} % is {}", percent / 100.0))
         }
         _ => Err("write a number above 0 and at most 1, like 0.8".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        assert_eq!(parse_amount("10B"), Ok(10_000_000_000));
+        assert_eq!(parse_amount("1.5M"), Ok(1_500_000));
+        assert_eq!(parse_amount("200k"), Ok(200_000));
+        assert_eq!(parse_amount("5_000"), Ok(5_000));
+        assert_eq!(parse_amount("10Q"), Err("`Q` is no unit; k, M, B and T are".into()));
+        for wrong in ["", "-1", "0", "B", "1e30", "NaN", "10 B", "文"] {
+            assert!(parse_amount(wrong).is_err(), "{wrong}");
+        }
     }
 }

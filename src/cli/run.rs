@@ -17,7 +17,7 @@ use crate::engine::local::Local;
 use crate::engine::recut::Recut;
 use crate::error::Error;
 use crate::pipeline::{OutputFormat, Pipeline};
-use crate::report::table::bytes;
+use crate::report::table::{bytes, said};
 use crate::store::Folder;
 
 /// Takes a corpus through a pipeline.
@@ -159,6 +159,9 @@ impl Common {
         if report.rows_in > 0 && report.reader.get(NULL_TEXT) == Some(&report.rows_in) {
             // In JSON Lines a column is known only by the lines that have it.
             tracing::warn!("no row has a text in the column `{text_column}`; --text-column names another");
+        }
+        for choice in report.choices().filter(|choice| !choice.reached) {
+            tracing::warn!("{}", said(choice));
         }
         out(&report.table())?;
         Ok(ExitCode::from(if report.failed.is_empty() { 0 } else { 2 }))

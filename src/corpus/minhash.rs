@@ -21,7 +21,9 @@ use crate::corpus::shingle::{Shingler, Unit, Units};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys, sketch};
 use crate::doc::{Doc, canonical_key};
 use crate::error::Result;
-use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Settings};
+use crate::stage::{
+    CorpusStage, DocSet, Duplicate, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Settings, Target,
+};
 
 /// The reason for documents that are like the kept one.
 pub const NEAR_DUPLICATE: &str = "near_duplicate";
@@ -42,6 +44,11 @@ pub struct MinHash {
     /// `trommel dedup --from`); for that, no other stage of the pipeline may drop or rewrite, or need the
     /// whole corpus. Default: the threshold, and nothing is kept on record.
     pub floor: Option<f64>,
+    /// Take, instead of `threshold`, the lowest multiple of 0.01 (or the floor) at which at least so many tokens
+    /// are kept, by the estimate of `counts`; 1 if none keeps so many. Needs `floor`.
+    pub target_tokens: Option<u64>,
+    /// The same for a number of documents.
+    pub target_docs: Option<u64>,
     /// The part of the pairs exactly at the floor that must be proposed; of more similar ones, more are.
     pub recall: f64,
     /// The number of bands of the sketch, set together with `rows`. Default: chosen from floor and recall.
@@ -86,6 +93,8 @@ impl Default for MinHash {
         Self {
             threshold: 0.8,
             floor: None,
+            target_tokens: None,
+            target_docs: None,
             recall: 0.99,
             bands: None,
             rows: None,
@@ -108,12 +117,15 @@ impl Settings for MinHash {
     type Stage = MinHashStage;
 
     fn build(self) -> Result<MinHashStage, String> {
-        let floor = self.floor.unwrap_or(self.threshold);
-        if !(self.threshold > 0.0 && self.threshold <= 1.0) {
-            return Err(format!("`threshold` ({}) must be above 0 and at most 1", self.threshold));
+        let target = self.target()?;
+        // Which one it will be is not known yet.
+        let threshold = if target.is_some() { 1.0 } else { self.threshold };
+        let floor = self.floor.unwrap_or(threshold);
+        if !(threshold > 0.0 && threshold <= 1.0) {
+            return Err(format!("`threshold` ({threshold}) must be above 0 and at most 1"));
         }
-        if !(floor > 0.0 && floor <= self.threshold) {
-            return Err(format!("`floor` ({floor}) must be above 0 and at most the threshold ({})", self.threshold));
+        if !(floor > 0.0 && floor <= threshold) {
+            return Err(format!("`floor` ({floor}) must be above 0 and at most the threshold ({threshold})"));
         }
         if self.n == 0 {
             return Err("`n` must be at least 1".to_owned());
@@ -136,7 +148,8 @@ impl Settings for MinHash {
             _ => return Err("`bands` and `rows` are set together or not at all".to_owned()),
         };
         Ok(MinHashStage {
-            threshold: self.threshold,
+            threshold,
+            target,
             floor,
             records: self.floor.is_some(),
             bands,
@@ -149,10 +162,32 @@ impl Settings for MinHash {
     }
 }
 
+impl MinHash {
+    fn target(&self) -> Result<Option<Target>, String> {
+        let target = match (self.target_tokens, self.target_docs) {
+            (None, None) => return Ok(None),
+            (Some(tokens), None) => Target::Tokens(tokens),
+            (None, Some(documents)) => Target::Documents(documents),
+            (Some(_), Some(_)) => return Err("set `target_tokens` or `target_docs`, not both".to_owned()),
+        };
+        if self.floor.is_none() {
+            return Err("a target needs `floor`, the lowest threshold that may be taken, like 0.5".to_owned());
+        }
+        if self.audit > 0 {
+            return Err(
+                "`audit` needs a threshold that is known before; run it again with the one that was taken".to_owned()
+            );
+        }
+        Ok(Some(target))
+    }
+}
+
 /// [`MinHash`], checked and with its bands chosen.
 #[derive(Debug, Clone)]
 pub struct MinHashStage {
     threshold: f64,
+    /// What chooses the threshold instead.
+    target: Option<Target>,
     floor: f64,
     /// Whether the pairs stay when the run is done.
     records: bool,
@@ -213,8 +248,9 @@ impl CorpusStage for MinHashStage {
 
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
         if let Some((edges, copies)) = exchange.recorded()? {
-            let copies = Copies { pairs: copies.peekable(), threshold: self.threshold };
-            return self.rule(exchange, edges, copies).map(drop);
+            let stage = self.at_target(exchange)?;
+            let copies = Copies { pairs: copies.peekable(), threshold: stage.threshold };
+            return stage.rule(exchange, edges, copies).map(drop);
         }
         // Copies leave first and never reach the bands; what becomes of them is what becomes of the one
         // that represents them.
@@ -253,11 +289,16 @@ impl CorpusStage for MinHashStage {
             }
         };
         let copies = exchange.scan_by_first(&copies)?.peekable();
-        let dropped = self.rule(exchange, edges, Copies { pairs: copies, threshold: self.threshold })?;
+        let stage = self.at_target(exchange)?;
+        let dropped = stage.rule(exchange, edges, Copies { pairs: copies, threshold: stage.threshold })?;
         if let Some(audit) = audit.and_then(Rc::into_inner) {
             audit.into_inner().finish(exchange, &dropped)?.leave(exchange);
         }
         Ok(())
+    }
+
+    fn target(&self) -> Option<Target> {
+        self.target
     }
 
     fn records_pairs(&self) -> bool {
@@ -274,6 +315,12 @@ impl CorpusStage for MinHashStage {
 }
 
 impl MinHashStage {
+    /// Itself, at the threshold that keeps the target, if there is one.
+    fn at_target(&self, exchange: &mut dyn Exchange) -> Result<Self> {
+        let threshold = self.target.map_or(Ok(self.threshold), |target| exchange.choose(target))?;
+        Ok(Self { threshold, ..self.clone() })
+    }
+
     /// Walks through the edges in the total order of their later documents. When a document's turn comes,
     /// all that come before it have had theirs, so one bit for each says whether it was dropped.
     /// Returns the documents that are dropped for being like another.

@@ -26,7 +26,7 @@ use crate::format::Columns;
 use crate::pairs::Pairs;
 use crate::report::ExchangeReport;
 use crate::run_dir::RunDir;
-use crate::stage::{DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table};
+use crate::stage::{DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table, Target};
 use crate::store::{ClosedFile, LocalFile, ReadAt};
 use crate::tally::process_nanos;
 use crate::task::{self, PassJob, Reading, Resources, Source, TaskReport, Work};
@@ -455,6 +455,16 @@ impl Exchange for Meeting<'_> {
 
     fn recorded(&mut self) -> Result<Option<(Rows<Edge>, Rows<Pair>)>> {
         self.cut.pairs.map(|pairs| Ok((pairs.edges()?, pairs.copies()?))).transpose()
+    }
+
+    fn choose(&mut self, target: Target) -> Result<f64> {
+        let choice = match self.cut.pairs {
+            Some(pairs) => pairs.choose(target)?,
+            None => Pairs::find(self.cut.run_dir)?.choose(target)?,
+        };
+        let threshold = choice.threshold;
+        self.report.choice = Some(choice);
+        Ok(threshold)
     }
 
     fn bits(&self) -> DocSet {

@@ -18,7 +18,7 @@ use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, KeyRow, Record, Ro
 use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, Sorter, SpillDir};
 use crate::exchange::verify::verify;
-use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Table};
+use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Table, Target};
 use crate::store::LocalFile;
 
 /// Small, so that the tests spill.
@@ -182,6 +182,10 @@ impl Exchange for Reference<'_> {
 
     fn recorded(&mut self) -> Result<Option<(Rows<Edge>, Rows<Pair>)>> {
         Ok(None)
+    }
+
+    fn choose(&mut self, _: Target) -> Result<f64> {
+        unreachable!("nothing is recorded here")
     }
 
     fn bits(&self) -> DocSet {

@@ -107,7 +107,7 @@ impl Curve {
             ("bytes of text", "#c4570a", "7 4"),
             ("tokens (estimated)", "#1a7f37", "2 3"),
         ];
-        let (left, right, top, bottom) = (76.0, 616.0, 52.0, 372.0);
+        let (left, right, top, bottom) = (84.0, 616.0, 52.0, 372.0);
         let scale = Scale::new(self);
         let x = |threshold: f64| left + scale.across(threshold) * (right - left);
         let y = |share: f64| bottom - scale.up(share) * (bottom - top);
@@ -153,7 +153,7 @@ impl Curve {
         ));
         let middle = (top + bottom) / 2.0;
         line(format!(
-            "<text x=\"20\" y=\"{middle}\" text-anchor=\"middle\" transform=\"rotate(-90 20 {middle})\">kept</text>"
+            "<text x=\"14\" y=\"{middle}\" text-anchor=\"middle\" transform=\"rotate(-90 14 {middle})\">kept</text>"
         ));
         for (i, (name, colour, dashes)) in SERIES.into_iter().enumerate() {
             let at = |point: &Point| format!("{:.1},{:.1}", x(point.threshold), y(self.shares(&point.kept)[i]));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::pairs::Choice;
 use crate::pipeline::Pipeline;
 use crate::plan::{Layout, Shard};
 use crate::tally::{StageTally, Tally};
@@ -100,6 +101,9 @@ pub struct ExchangeReport {
     /// What the stages measured, by stage.
     #[serde(default)]
     pub measures: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The threshold that was chosen by what it keeps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub choice: Option<Choice>,
     /// Documents ruled on.
     pub rulings: u64,
     /// Bytes of temporary files for sorting.

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use super::Report;
+use crate::pairs::Choice;
+use crate::stage::Target;
 
 impl Report {
     /// The table, for people: per stage the documents that reached it, how many it rewrote, how many it dropped
@@ -32,9 +34,17 @@ impl Report {
         table.push('\n');
         table.push_str(&aligned(&self.totals()));
         self.add_failures(&mut table);
+        for choice in self.choices() {
+            let _ = writeln!(table, "\n{}", said(choice));
+        }
         self.add_audits(&mut table);
         self.add_speed(&mut table);
         table
+    }
+
+    /// The thresholds that were chosen by what they keep.
+    pub fn choices(&self) -> impl Iterator<Item = &Choice> {
+        self.exchanges.iter().filter_map(|exchange| exchange.choice.as_ref())
     }
 
     fn totals(&self) -> Vec<[String; 4]> {
@@ -113,6 +123,29 @@ impl Report {
             bytes((self.bytes_in as f64 / self.seconds) as u64),
         );
     }
+}
+
+/// What a choice of a threshold has come to, in a sentence.
+pub fn said(choice: &Choice) -> String {
+    let Choice { target, threshold, reached, kept, all } = choice;
+    let (asked, kept_of, all_of) = match target {
+        Target::Tokens(tokens) => (tokens_of(*tokens), tokens_of(kept.tokens), tokens_of(all.tokens)),
+        Target::Documents(documents) => {
+            let documents_of = |n: u64| format!("{} documents", count(n));
+            (documents_of(*documents), documents_of(kept.documents), documents_of(all.documents))
+        }
+    };
+    if *reached {
+        return format!("threshold {threshold} taken, the lowest that keeps {asked}: it keeps {kept_of}");
+    }
+    format!(
+        "{asked} are not to be had: threshold {threshold} taken, which keeps {kept_of} of {all_of} before deduplication"
+    )
+}
+
+/// So many tokens, to be read.
+fn tokens_of(n: u64) -> String {
+    format!("{} tokens", count(n))
 }
 
 /// Columns side by side: numbers to the right, the first column and a last one of words to the left.
