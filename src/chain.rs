@@ -10,13 +10,13 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Field, SchemaRef, UInt32Type};
 
 use columns::{Beside, Cells, Row};
-use layout::{DuplicateOf, Layout, Reject, Why, refuse_clash};
+use layout::{Layout, Reject, Why, refuse_clash};
 
 use crate::doc::{Columns, ContentKey, Doc, content_key};
 use crate::error::{Error, Result};
 use crate::exchange::record::{Ruling, RulingKind};
 use crate::pipeline::{DOOR, Pass, Pipeline, StageSpec};
-use crate::stage::{CorpusStage, Edit, NeedKind, Reason, Stage};
+use crate::stage::{CorpusStage, DuplicateOf, Edit, NeedKind, Reason, Ruled, Stage};
 use crate::tally::{StageTally, Tally};
 
 mod columns;
@@ -292,7 +292,7 @@ impl<'t> Walk<'t, '_> {
             let start = self.timed.then(Instant::now);
             tally.seen += 1;
             tally.bytes_in += doc.text().len() as u64;
-            let progress = if step.rulings { self.meet_rulings(step, spec) } else { self.step(step, spec, doc) };
+            let progress = if step.rulings { self.meet_rulings(step, spec, doc) } else { self.step(step, spec, doc) };
             if let Some(start) = start {
                 tally.nanos += start.elapsed().as_nanos() as u64 * TIMED as u64;
             }
@@ -328,7 +328,7 @@ impl<'t> Walk<'t, '_> {
     }
 
     /// What the last exchange ruled for the document.
-    fn meet_rulings(&self, step: &Step, spec: &'t StageSpec) -> Progress<'t> {
+    fn meet_rulings(&self, step: &Step, spec: &'t StageSpec, doc: &Doc<'_>) -> Progress<'t> {
         let stage = corpus(spec);
         let mut given = None;
         for (_, ruling) in self.rulings.iter().filter(|(_, ruling)| usize::from(ruling.stage) == step.index) {
@@ -348,7 +348,7 @@ impl<'t> Walk<'t, '_> {
         }
         if step.n_slots > 0 {
             let mut values = Vec::with_capacity(step.n_slots);
-            stage.annotate(given, &mut values);
+            stage.annotate(doc, Ruled { given, duplicate: None }, &mut values);
             debug_assert_eq!(values.len(), step.n_slots, "a stage puts one value per column");
             self.columns.set(step.slot, values);
         }

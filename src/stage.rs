@@ -149,19 +149,53 @@ pub trait CorpusStage: Send + Sync {
     /// Lets the keys meet and rules.
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()>;
 
-    /// Puts one value per column of [`CorpusStage::columns`] into `row`, from what [`Exchange::give`] gave
-    /// the document, if anything.
-    fn annotate(&self, _given: Option<u64>, _row: &mut Vec<Value>) {}
+    /// Puts one value per column of [`CorpusStage::columns`] into `row`, for a document that stays.
+    fn annotate(&self, _doc: &Doc<'_>, _ruled: Ruled<'_>, _row: &mut Vec<Value>) {}
 
     /// The reasons it can give for a drop, for listings.
     fn reasons(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Whether it drops documents for the likeness of their texts, so that the text must not change after it.
-    fn is_dedup(&self) -> bool {
-        false
+    /// How it deals with duplicates, if it is for finding documents whose texts are alike.
+    fn duplicates(&self) -> Option<&Duplicates> {
+        None
     }
+
+    /// Whether it rules on documents for the likeness of their texts, so that the text must not change after it.
+    fn is_dedup(&self) -> bool {
+        self.duplicates().is_some()
+    }
+}
+
+/// How a stage deals with the duplicates it finds.
+///
+/// A cluster is a kept document with those that it stands for, whichever stage of the same exchange says so.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Duplicates {
+    /// Whether documents are [given](Exchange::give) the number of documents in their cluster, where that is
+    /// more than one. The engine does so when all stages of the exchange have ruled.
+    pub counted: bool,
+}
+
+/// What an exchange has ruled for a document that stays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ruled<'r> {
+    /// What [`Exchange::give`] gave it.
+    pub given: Option<u64>,
+    /// The kept document that stands for it, where duplicates stay.
+    pub duplicate: Option<DuplicateOf<'r>>,
+}
+
+/// The kept document that stands for another one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DuplicateOf<'r> {
+    /// Its id, where the corpus has ids.
+    pub id: Option<&'r str>,
+    /// Its content key.
+    pub key: ContentKey,
+    /// How alike the two are.
+    pub similarity: f64,
 }
 
 /// An input column a stage looks at.

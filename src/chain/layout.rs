@@ -13,6 +13,7 @@ use super::columns::{Cells, strings};
 use crate::doc::ContentKey;
 use crate::error::{Error, Result};
 use crate::pipeline::{InputSettings, Pipeline};
+use crate::stage::DuplicateOf;
 
 /// The columns that say why a document was dropped.
 const WHY: [(&str, DataType); 7] = [
@@ -63,14 +64,6 @@ pub(super) struct Why<'t> {
     pub(super) value: f64,
     pub(super) threshold: f64,
     pub(super) duplicate: Option<DuplicateOf<'t>>,
-}
-
-/// The kept document that stands for one that goes.
-#[derive(Clone, Copy)]
-pub(super) struct DuplicateOf<'t> {
-    pub(super) id: Option<&'t str>,
-    pub(super) key: ContentKey,
-    pub(super) similarity: f64,
 }
 
 impl Layout {

@@ -61,6 +61,10 @@ pub struct Dedup {
     /// Another number draws other documents for the audit.
     #[arg(long, default_value_t = 0, value_name = "SEED", hide_default_value = true, requires = "audit")]
     audit_seed: u32,
+    /// Add dup_count, how many documents a kept one stands for, itself included, and dup_cluster, the content key
+    /// of the one that stands for its cluster.
+    #[arg(long)]
+    counts: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -88,6 +92,10 @@ impl Dedup {
         let mut stage = toml::Table::new();
         let mut set = |key: &str, value: toml::Value| stage.insert(key.to_owned(), value);
         set("keep", toml::Value::try_from(&self.keep).expect("a policy is plain data"));
+        // What is not asked for is left out, so that the same command names the same run in later versions.
+        if self.counts {
+            set("counts", true.into());
+        }
         if self.exact {
             set("use", "exact".into());
             return stage;

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::iter::Peekable;
 use std::rc::Rc;
 
+use arrow::datatypes::Field;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +20,9 @@ use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
 use crate::corpus::shingle::{Shingler, Unit, Units};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys, sketch};
-use crate::doc::{Doc, canonical_key};
+use crate::doc::{Doc, Value, canonical_key};
 use crate::error::Result;
-use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Settings};
+use crate::stage::{CorpusStage, DocSet, Duplicate, Duplicates, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Ruled, Settings};
 
 /// The reason for documents that are like the kept one.
 pub const NEAR_DUPLICATE: &str = "near_duplicate";
@@ -63,6 +64,10 @@ pub struct MinHash {
     pub audit: usize,
     /// Another number draws other documents for the audit.
     pub audit_seed: u64,
+    /// Adds `dup_count`, the number of documents that a kept one stands for, itself included, and `dup_cluster`,
+    /// the content key of the one that stands for its cluster. Off by default: other tools and other runs then
+    /// find the columns they know, and 16 bytes a document that no codec makes smaller are not written.
+    pub counts: bool,
 }
 
 /// How a proposed pair is judged.
@@ -96,6 +101,7 @@ impl Default for MinHash {
             leaders: 16,
             audit: 0,
             audit_seed: 0,
+            counts: false,
         }
     }
 }
@@ -137,6 +143,7 @@ impl Settings for MinHash {
             verify: self.verify,
             leaders: self.leaders,
             audit: (self.audit, self.audit_seed),
+            duplicates: Duplicates { counted: self.counts },
         })
     }
 }
@@ -153,6 +160,7 @@ pub struct MinHashStage {
     leaders: usize,
     /// How many documents, and which.
     audit: (usize, u64),
+    duplicates: Duplicates,
 }
 
 /// What a thread needs for one document, kept for the next.
@@ -168,6 +176,10 @@ thread_local! {
 }
 
 impl CorpusStage for MinHashStage {
+    fn columns(&self) -> Vec<Field> {
+        self.duplicates.columns()
+    }
+
     fn needs(&self) -> Vec<Need> {
         self.keep.needs()
     }
@@ -246,8 +258,12 @@ impl CorpusStage for MinHashStage {
         &[EXACT_DUPLICATE, NEAR_DUPLICATE]
     }
 
-    fn is_dedup(&self) -> bool {
-        true
+    fn annotate(&self, doc: &Doc<'_>, ruled: Ruled<'_>, row: &mut Vec<Value>) {
+        self.duplicates.annotate(doc, ruled, row);
+    }
+
+    fn duplicates(&self) -> Option<&Duplicates> {
+        Some(&self.duplicates)
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Cut, Engine};
 use crate::budget::{Budget, Progress, Total};
 use crate::doc::DocId;
 use crate::error::{Error, Result};
+use crate::exchange::clusters::clusters;
 use crate::exchange::drops::{self, DropRow};
 use crate::exchange::group::{GroupStats, Room, group_first_k};
 use crate::exchange::keys::KeyFile;
@@ -304,14 +305,25 @@ impl<'r> Meeting<'r> {
     /// Writes the rulings of each task into the run directory.
     fn finish(mut self) -> Result<ExchangeReport> {
         let memory = self.memory(4);
+        let path = self.path("drops");
         let (spill, folder) = (&self.engine.spill, self.cut.run_dir.folder());
-        let drops = drops::settle(self.drops, &self.dropped, spill, memory)?;
+        drops::settle(self.drops, &self.dropped, spill, memory)?.write_to(&path)?;
+        let drops = [path.display().to_string()];
+        let counted: Vec<u16> = self.cut.dedups().filter(|(_, how)| how.counted).map(|(stage, _)| stage).collect();
+        if !counted.is_empty() {
+            for cluster in clusters(merge_files::<DropRow>(&drops, memory, false)?) {
+                let cluster = cluster?;
+                let kind = RulingKind::Give(cluster.size);
+                let give = |&stage| self.rulings.push(Ruling { doc: cluster.kept, stage, kind: kind.clone() });
+                counted.iter().try_for_each(give)?;
+            }
+        }
         let names = |task: u32| {
             let path = RunDir::part(self.cut.pass.index, "names", task);
             RunReader::open(folder.open(&path)?, &folder.name_of(&path), 256 << 10)
         };
         let rulings = &mut self.rulings;
-        drops::name(drops, names, |ruling| rulings.push(ruling))?;
+        drops::name(merge_files(&drops, memory, false)?, names, |ruling| rulings.push(ruling))?;
         let mut rulings = self.rulings.finish()?.peekable();
         for task in 0..self.cut.rows.len() as u32 {
             let path = RunDir::part(self.cut.pass.index, "rulings", task);

@@ -245,7 +245,7 @@ mod tests {
     use crate::corpus::reuse::Reuse;
     use crate::corpus::shingle::{Shingler, Units};
     use crate::doc::{ContentKey, Value, content_key};
-    use crate::stage::Settings;
+    use crate::stage::{Ruled, Settings};
 
     const TASK_SIZE: usize = 7;
 
@@ -300,7 +300,7 @@ mod tests {
             let expected: Vec<_> = (0..4).filter(|&doc| doc != kept).map(|doc| (doc, kept, EXACT_DUPLICATE)).collect();
             let rows: Vec<_> = columns.iter().map(|columns| Row { columns, ..bare("same") }).collect();
             let keep: Keep = keep.parse().expect("a policy");
-            assert_eq!(drops(&rows, Exact { keep: keep.clone() }), expected, "{keep}");
+            assert_eq!(drops(&rows, Exact { keep: keep.clone(), ..Exact::default() }), expected, "{keep}");
             assert_eq!(drops(&rows, MinHash { keep, ..MinHash::default() }), expected);
         };
         check("first", 0);
@@ -556,7 +556,7 @@ mod tests {
         let stage = Reuse::default().build().expect("sound");
         let row = |given| {
             let mut row = Vec::new();
-            stage.annotate(given, &mut row);
+            stage.annotate(&Doc::bare("a"), Ruled { given, duplicate: None }, &mut row);
             row
         };
         assert_eq!(row(None), [Value::U32(0), Value::F32(1.0)]);
