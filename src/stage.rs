@@ -43,7 +43,8 @@ pub trait Editor: Send + Sync {
 
 /// Adds columns.
 pub trait Annotator: Send + Sync {
-    /// The columns it adds, with their types. `Utf8`, `UInt32`, `Float32` and `FixedSizeBinary(16)` are possible.
+    /// The columns it adds, with their types. `Utf8`, `UInt32`, `Float32`, `Float64` and
+    /// `FixedSizeBinary(16)` are possible.
     fn columns(&self) -> Vec<Field>;
 
     /// Puts one value per column of [`Annotator::columns`] into `row`, in that order.
@@ -176,6 +177,9 @@ pub struct Duplicates {
     /// Whether documents are [given](Exchange::give) the number of documents in their cluster, where that is
     /// more than one. The engine does so when all stages of the exchange have ruled.
     pub counted: bool,
+    /// Whether duplicates stay and are told what they duplicate. No other stage of the exchange may then
+    /// rule on duplicates.
+    pub annotated: bool,
 }
 
 /// What an exchange has ruled for a document that stays.
@@ -320,7 +324,8 @@ pub trait Exchange {
     /// Hides a document from the groupings that follow, as a drop would. What becomes of it is ruled later.
     fn set_aside(&mut self, doc: DocId);
 
-    /// Drops a document. At most once per document and stage.
+    /// Drops a document, or only tells it what it duplicates if that is what the stage's [`Duplicates`] say. At most
+    /// once per document and stage.
     fn drop(&mut self, duplicate: Duplicate) -> Result<()>;
 
     /// Gives a document a number, which [`CorpusStage::annotate`] turns into columns. At most once per document and stage.

@@ -16,12 +16,19 @@ pub struct StageTally {
     /// Documents it dropped, by reason.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
+    /// Duplicates that it left where they are, with what they duplicate beside them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub marked: u64,
     /// Bytes of text it was given.
     pub bytes_in: u64,
     /// Bytes of text it left.
     pub bytes_out: u64,
     /// Nanoseconds of one core, estimated from a sample of the documents.
     pub nanos: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl StageTally {
@@ -45,6 +52,7 @@ impl AddAssign<&StageTally> for StageTally {
     fn add_assign(&mut self, other: &StageTally) {
         self.seen += other.seen;
         self.rewritten += other.rewritten;
+        self.marked += other.marked;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.nanos += other.nanos;

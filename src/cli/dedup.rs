@@ -65,6 +65,9 @@ pub struct Dedup {
     /// of the one that stands for its cluster.
     #[arg(long)]
     counts: bool,
+    /// What becomes of duplicates.
+    #[arg(long, value_enum, default_value_t = Mode::Drop)]
+    mode: Mode,
     #[command(flatten)]
     common: Common,
 }
@@ -78,6 +81,15 @@ enum Verify {
     Signature,
     /// Not at all: one shared band makes two documents one, whatever the threshold.
     None,
+}
+
+/// What becomes of duplicates.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// They are dropped.
+    Drop,
+    /// They stay; every document gets dup_count and dup_cluster, a duplicate also duplicate_of and similarity.
+    Annotate,
 }
 
 impl Dedup {
@@ -95,6 +107,9 @@ impl Dedup {
         // What is not asked for is left out, so that the same command names the same run in later versions.
         if self.counts {
             set("counts", true.into());
+        }
+        if self.mode == Mode::Annotate {
+            set("mode", "annotate".into());
         }
         if self.exact {
             set("use", "exact".into());

@@ -4,6 +4,7 @@ use arrow::datatypes::Field;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::corpus::duplicates::Mode;
 use crate::corpus::keep::Keep;
 use crate::doc::{Doc, Value};
 use crate::error::Result;
@@ -25,6 +26,10 @@ pub struct Exact {
     /// the content key of the one that stands for its cluster. Off by default: other tools and other runs then
     /// find the columns they know, and 16 bytes a document that no codec makes smaller are not written.
     pub counts: bool,
+    /// What becomes of duplicates: `"drop"`, or `"annotate"`, which drops nothing and adds to every document
+    /// `dup_count`, `dup_cluster`, and to duplicates `duplicate_of` and `similarity`, so that a corpus can be
+    /// weighted instead. Their weight may be 1 / `dup_count`.
+    pub mode: Mode,
 }
 
 impl Settings for Exact {
@@ -33,7 +38,7 @@ impl Settings for Exact {
     type Stage = ExactStage;
 
     fn build(self) -> Result<ExactStage, String> {
-        Ok(ExactStage { keep: self.keep, duplicates: Duplicates { counted: self.counts } })
+        Ok(ExactStage { keep: self.keep, duplicates: Duplicates::new(self.mode, self.counts) })
     }
 }
 

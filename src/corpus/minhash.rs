@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::{canonical, composed};
 use crate::corpus::audit::Audit;
 use crate::corpus::bands::Bands;
+use crate::corpus::duplicates::Mode;
 use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
 use crate::corpus::shingle::{Shingler, Unit, Units};
@@ -68,6 +69,10 @@ pub struct MinHash {
     /// the content key of the one that stands for its cluster. Off by default: other tools and other runs then
     /// find the columns they know, and 16 bytes a document that no codec makes smaller are not written.
     pub counts: bool,
+    /// What becomes of duplicates: `"drop"`, or `"annotate"`, which drops nothing and adds to every document
+    /// `dup_count`, `dup_cluster`, and to duplicates `duplicate_of` and `similarity`, so that a corpus can be
+    /// weighted instead. Their weight may be 1 / `dup_count`.
+    pub mode: Mode,
 }
 
 /// How a proposed pair is judged.
@@ -102,6 +107,7 @@ impl Default for MinHash {
             audit: 0,
             audit_seed: 0,
             counts: false,
+            mode: Mode::Drop,
         }
     }
 }
@@ -143,7 +149,7 @@ impl Settings for MinHash {
             verify: self.verify,
             leaders: self.leaders,
             audit: (self.audit, self.audit_seed),
-            duplicates: Duplicates { counted: self.counts },
+            duplicates: Duplicates::new(self.mode, self.counts),
         })
     }
 }

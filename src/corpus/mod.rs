@@ -9,7 +9,7 @@ pub mod reuse;
 // What they are made of.
 mod audit;
 pub mod bands;
-mod duplicates;
+pub mod duplicates;
 mod hash;
 pub mod keep;
 pub mod shingle;

@@ -26,7 +26,7 @@ use crate::exchange::verify::{VerifyStats, verify};
 use crate::format::Columns;
 use crate::report::ExchangeReport;
 use crate::run_dir::RunDir;
-use crate::stage::{DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table};
+use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table};
 use crate::store::{ClosedFile, LocalFile, ReadAt};
 use crate::tally::process_nanos;
 use crate::task::{self, PassJob, Reading, Resources, Source, TaskReport, Work};
@@ -143,7 +143,7 @@ impl Engine for Local {
             };
             progress.begin(format!("{}: keys meet", cut.pipeline.stages[index].name), Total::Unknown);
             progress.check()?;
-            meeting.begin_stage(index, section, stage.reasons());
+            meeting.begin_stage(index, section, stage.as_ref());
             stage.resolve(&mut meeting)?;
             section += stage.sections();
         }
@@ -176,6 +176,8 @@ struct Meeting<'r> {
     stage: usize,
     section: usize,
     reasons: &'static [&'static str],
+    /// Whether what it drops stays.
+    annotated: bool,
     n_tables: usize,
     report: ExchangeReport,
 }
@@ -203,13 +205,17 @@ impl<'r> Meeting<'r> {
             stage: 0,
             section: 0,
             reasons: &[],
+            annotated: false,
             n_tables: 0,
             report: ExchangeReport { pass: cut.pass.index, ..ExchangeReport::default() },
         })
     }
 
-    fn begin_stage(&mut self, stage: usize, section: usize, reasons: &'static [&'static str]) {
-        (self.stage, self.section, self.reasons) = (stage, section, reasons);
+    fn begin_stage(&mut self, index: usize, section: usize, stage: &dyn CorpusStage) {
+        (self.stage, self.section, self.reasons) = (index, section, stage.reasons());
+        self.annotated = stage.duplicates().is_some_and(|how| how.annotated);
+        // What the stage before has only annotated stays, and so is seen by this one.
+        self.gone.clone_from(&self.dropped);
     }
 
     /// The bytes that one sort or merge may hold, where `n` are going on.
@@ -309,13 +315,18 @@ impl<'r> Meeting<'r> {
         let (spill, folder) = (&self.engine.spill, self.cut.run_dir.folder());
         drops::settle(self.drops, &self.dropped, spill, memory)?.write_to(&path)?;
         let drops = [path.display().to_string()];
-        let counted: Vec<u16> = self.cut.dedups().filter(|(_, how)| how.counted).map(|(stage, _)| stage).collect();
+        let counted: Vec<_> = self.cut.dedups().filter(|(_, how)| how.counted).collect();
         if !counted.is_empty() {
-            for cluster in clusters(merge_files::<DropRow>(&drops, memory, false)?) {
+            let mut members = merge_files::<DropRow>(&drops, memory, false)?;
+            for cluster in clusters(merge_files(&drops, memory, false)?) {
                 let cluster = cluster?;
-                let kind = RulingKind::Give(cluster.size);
-                let give = |&stage| self.rulings.push(Ruling { doc: cluster.kept, stage, kind: kind.clone() });
-                counted.iter().try_for_each(give)?;
+                let mut give =
+                    |doc, stage| self.rulings.push(Ruling { doc, stage, kind: RulingKind::Give(cluster.size) });
+                counted.iter().try_for_each(|(stage, _)| give(cluster.kept, *stage))?;
+                for member in members.by_ref().take(cluster.size as usize - 1) {
+                    let doc = member?.doc;
+                    counted.iter().filter(|(_, how)| how.annotated).try_for_each(|(stage, _)| give(doc, *stage))?;
+                }
             }
         }
         let names = |task: u32| {
@@ -488,7 +499,9 @@ impl Exchange for Meeting<'_> {
 
     fn drop(&mut self, duplicate: Duplicate) -> Result<()> {
         self.gone.insert(duplicate.doc);
-        self.dropped.insert(duplicate.doc);
+        if !self.annotated {
+            self.dropped.insert(duplicate.doc);
+        }
         self.drops.push(DropRow {
             kept: duplicate.kept,
             doc: duplicate.doc,

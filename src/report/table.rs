@@ -50,6 +50,10 @@ impl Report {
             row("kept", self.rows_kept, of_all(self.rows_kept), text_kept),
             row("rejected", self.rows_rejected, of_all(self.rows_rejected), reasons),
         ];
+        let marked = self.stages.iter().map(|stage| stage.tally.marked).sum();
+        if marked > 0 {
+            rows.push(row("marked", marked, of_all(marked), "as duplicates among them, in `duplicate_of`".to_owned()));
+        }
         if !self.failed.is_empty() {
             let more = if self.rows_failed_known { "" } else { " or more" };
             let broken = format!("{more} not read; {} broke:", files(self.failed.len()));
