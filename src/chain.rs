@@ -345,6 +345,7 @@ impl<'t> Walk<'t, '_> {
                         ruled.duplicate = Some(of);
                         continue;
                     }
+                    self.count_source(stage, true, tally);
                     return Progress::Dropped(Why {
                         by: &spec.name,
                         reason: stage.reasons()[usize::from(*reason)],
@@ -355,6 +356,7 @@ impl<'t> Walk<'t, '_> {
                 }
             }
         }
+        self.count_source(stage, ruled.duplicate.is_some(), tally);
         if step.n_slots > 0 {
             let mut values = Vec::with_capacity(step.n_slots);
             stage.annotate(doc, ruled, &mut values);
@@ -362,6 +364,13 @@ impl<'t> Walk<'t, '_> {
             self.columns.set(step.slot, values);
         }
         Progress::Through
+    }
+
+    /// Counts the document for its source, if a guard watches over sources.
+    fn count_source(&self, stage: &dyn CorpusStage, duplicate: bool, tally: &mut StageTally) {
+        if let Some(how) = stage.duplicates().filter(|how| how.guards.max_source_loss.is_some()) {
+            tally.sources.count(self.columns.string(&how.guards.source_column), duplicate);
+        }
     }
 
     /// Sends the document's keys; its content key if a deduplicating stage sent one.

@@ -172,7 +172,7 @@ pub trait CorpusStage: Send + Sync {
 /// How a stage deals with the duplicates it finds.
 ///
 /// A cluster is a kept document with those that it stands for, whichever stage of the same exchange says so.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Duplicates {
     /// Whether documents are [given](Exchange::give) the number of documents in their cluster, where that is
     /// more than one. The engine does so when all stages of the exchange have ruled.
@@ -180,6 +180,21 @@ pub struct Duplicates {
     /// Whether duplicates stay and are told what they duplicate. No other stage of the exchange may then
     /// rule on duplicates.
     pub annotated: bool,
+    /// What is called out.
+    pub guards: Guards,
+}
+
+/// What must not go by unnoticed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guards {
+    /// A cluster of more documents is called out.
+    pub max_cluster: Option<u64>,
+    /// A source that loses a greater share of its documents is called out.
+    pub max_source_loss: Option<f64>,
+    /// The column that names a document's source.
+    pub source_column: String,
+    /// Whether a run in which something was called out ends as one that failed.
+    pub fail: bool,
 }
 
 /// What an exchange has ruled for a document that stays.

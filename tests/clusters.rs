@@ -113,7 +113,113 @@ fn two_stages_do_not_rule_on_the_same_documents_where_one_leaves_them() {
 fn columns_that_are_there_already_are_not_replaced_unasked() {
     let work = work(54, 60);
     work.run("dedup in once --mode annotate").ends_with(0);
-    work.run("dedup once/kept twice --mode annotate").ends_with(1).says("which the input has already; use --replace-columns");
+    work.run("dedup once/kept twice --mode annotate")
+        .ends_with(1)
+        .says("which the input has already; use --replace-columns");
     work.run("dedup once/kept twice --mode annotate --replace-columns").ends_with(0);
     work.left("once").assert_same(&work.left("twice"));
+}
+
+/// The sizes of clusters, the largest first, each with the id of the document that stands for it.
+fn sizes(left: &Left) -> Vec<(u64, String)> {
+    let kept = left.kept();
+    let counts = kept.numbers("dup_count").into_iter().map(|count| count.expect("a count") as u64);
+    let mut sizes: Vec<_> = counts.zip(kept.strings("id").into_iter().map(|id| id.expect("an id"))).collect();
+    // Of the same size the first comes first, as ids do here.
+    sizes.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    sizes
+}
+
+#[test]
+fn large_clusters_are_called_out() {
+    let work = work(55, 600);
+    for stage in ["--exact", "--threshold 0.5"] {
+        let output = format!("out-{}", stage.len());
+        let ran =
+            work.run(&format!("dedup in {output} {stage} --counts --max-cluster 2 --task-size 30KB")).ends_with(0);
+        let left = work.left(&output);
+        let above: Vec<_> = sizes(&left).into_iter().filter(|(size, _)| *size > 2).collect();
+        assert!(above.len() > 1, "{stage}: {above:?}");
+        let name = if stage == "--exact" { "exact" } else { "minhash" };
+        let report = left.report();
+        let clusters = &report["exchanges"][0]["clusters"][name];
+        assert_eq!(clusters["above"].as_u64(), Some(above.len() as u64));
+        let largest = clusters["largest"].as_array().expect("a list");
+        assert_eq!(largest.len(), above.len().min(10));
+        let keys = by_id(&left.kept(), ["dup_cluster"]);
+        for (cluster, (size, id)) in largest.iter().zip(&above) {
+            assert_eq!((cluster["documents"].as_u64(), cluster["id"].as_str()), (Some(*size), Some(id.as_str())));
+            let digits: String =
+                keys[id][0].as_deref().expect("a key").chars().filter(char::is_ascii_hexdigit).collect();
+            assert_eq!(cluster["key"].as_str(), Some(digits.as_str()));
+        }
+        let (size, id) = &above[0];
+        let line = format!("called out:\n    {name}: `{id}` stands for {size} documents, over 2\n");
+        assert!(ran.stdout.contains(&line), "{ran}");
+        let more = format!("{name}: {} more clusters of over 2 documents\n", above.len().saturating_sub(10));
+        assert_eq!(ran.stdout.contains(&more), above.len() > 10, "{ran}");
+        assert_eq!(report["alarms"].as_array().expect("a list").len(), above.len().min(11));
+    }
+    // What no document exceeds is not mentioned.
+    let ran = work.run("dedup in calm --max-cluster 1000 --guards fail").ends_with(0);
+    assert!(!ran.stdout.contains("called out"), "{ran}");
+    assert!(work.left("calm").report().get("alarms").is_none());
+}
+
+#[test]
+fn sources_that_lose_much_are_called_out() {
+    let work = work(56, 600);
+    let mut counted = Vec::new();
+    for (mode, more) in
+        [("drop", "--task-size 30KB --threads 1"), ("drop", "--task-size 9KB --threads 4"), ("annotate", "")]
+    {
+        let output = format!("out-{}", counted.len());
+        let ran = work.run(&format!("dedup in {output} {more} --mode {mode} --max-source-loss 0.01")).ends_with(0);
+        let report = work.left(&output).report();
+        counted.push(report["stages"][0]["sources"].clone());
+        for source in ["web", "books", "forum"] {
+            assert!(ran.stdout.contains(&format!("minhash: source `{source}`: ")), "{ran}");
+        }
+    }
+    assert!(counted.iter().all(|sources| *sources == counted[0]), "{counted:?}");
+    let left = work.left("out-0");
+    let (mut seen, mut gone) = (BTreeMap::<_, u64>::new(), BTreeMap::<_, u64>::new());
+    let (kept, rejected) = (left.kept().strings("source"), left.rejected().strings("source"));
+    rejected.iter().flatten().for_each(|source| *gone.entry(source).or_default() += 1);
+    kept.iter().chain(&rejected).flatten().for_each(|source| *seen.entry(source).or_default() += 1);
+    for (source, seen) in seen {
+        let tally = &counted[0]["named"][source];
+        assert_eq!((tally["seen"].as_u64(), tally["duplicates"].as_u64()), (Some(seen), gone.get(source).copied()));
+    }
+}
+
+#[test]
+fn a_run_can_end_as_failed_for_what_was_called_out() {
+    let work = work(57, 300);
+    let arguments = "dedup in out --max-source-loss 0.01 --guards fail";
+    for _ in 0..2 {
+        // Also when there is nothing left to do.
+        work.run(arguments)
+            .ends_with(2)
+            .says("the run is complete, but guards = \"fail\" and 3 things were called out");
+    }
+    work.run("dedup in same").ends_with(0);
+    work.left("out").assert_same(&work.left("same"));
+    // A share that nothing can exceed only counts.
+    work.run("dedup in counted --max-source-loss 1 --guards fail --source-column source").ends_with(0);
+    assert!(work.left("counted").report()["stages"][0]["sources"]["named"]["web"]["seen"].as_u64() > Some(0));
+}
+
+#[test]
+fn guards_are_checked_before_data_is_read() {
+    let work = work(58, 10);
+    let refused = |arguments: &str, message: &str| {
+        work.run(&format!("dedup in out {arguments}")).ends_with(1).says(message);
+        assert!(!work.path("out").exists());
+    };
+    refused("--max-source-loss 0.5 --source-column origin", "`origin`");
+    refused("--max-source-loss 40", "40 % is 0.4");
+    refused("--source-column source", "--max-source-loss");
+    refused("--guards fail", "`guards` has nothing to guard");
+    refused("--max-cluster 1", "`max_cluster` must be at least 2");
 }

@@ -68,6 +68,18 @@ pub struct Dedup {
     /// What becomes of duplicates.
     #[arg(long, value_enum, default_value_t = Mode::Drop)]
     mode: Mode,
+    /// Call out clusters of more than N documents.
+    #[arg(long, value_name = "N", value_parser = parse_whole::<u32>)]
+    max_cluster: Option<u32>,
+    /// Call out sources of which a greater share are duplicates; 1 only counts them in report.json.
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, allow_negative_numbers = true)]
+    max_source_loss: Option<f64>,
+    /// The column that names a document's source; `source` by default.
+    #[arg(long, value_name = "COLUMN", requires = "max_source_loss")]
+    source_column: Option<String>,
+    /// What becomes of a run in which something was called out.
+    #[arg(long, value_enum, default_value_t = Guards::Warn)]
+    guards: Guards,
     #[command(flatten)]
     common: Common,
 }
@@ -92,6 +104,15 @@ enum Mode {
     Annotate,
 }
 
+/// What becomes of a run in which something was called out.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Guards {
+    /// The table and the report say so.
+    Warn,
+    /// All is written, but the exit code is 2.
+    Fail,
+}
+
 impl Dedup {
     /// Runs the command.
     pub fn run(&self, log: LogFormat) -> anyhow::Result<ExitCode> {
@@ -110,6 +131,18 @@ impl Dedup {
         }
         if self.mode == Mode::Annotate {
             set("mode", "annotate".into());
+        }
+        if let Some(limit) = self.max_cluster {
+            set("max_cluster", i64::from(limit).into());
+        }
+        if let Some(share) = self.max_source_loss {
+            set("max_source_loss", share.into());
+        }
+        if let Some(column) = &self.source_column {
+            set("source_column", column.as_str().into());
+        }
+        if self.guards == Guards::Fail {
+            set("guards", "fail".into());
         }
         if self.exact {
             set("use", "exact".into());

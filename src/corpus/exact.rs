@@ -4,7 +4,7 @@ use arrow::datatypes::Field;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::duplicates::Mode;
+use crate::corpus::duplicates::{self, Mode, OnAlarm};
 use crate::corpus::keep::Keep;
 use crate::doc::{Doc, Value};
 use crate::error::Result;
@@ -30,6 +30,18 @@ pub struct Exact {
     /// `dup_count`, `dup_cluster`, and to duplicates `duplicate_of` and `similarity`, so that a corpus can be
     /// weighted instead. Their weight may be 1 / `dup_count`.
     pub mode: Mode,
+    /// A cluster of more documents than this is called out in the table and the report: it is often a page of
+    /// errors or a notice that a crawl met again and again, or a threshold too low. Not set: none is.
+    pub max_cluster: Option<u64>,
+    /// A source of which a greater share than this are duplicates is called out; the report lists what became of
+    /// each. 1 only lists. The first 500 sources in the order of their names are told apart, all others are
+    /// counted as one. Not set: sources are not looked at.
+    pub max_source_loss: Option<f64>,
+    /// The column of strings that names a document's source, for `max_source_loss`. Default: `source`.
+    pub source_column: Option<String>,
+    /// What becomes of a run in which something was called out: `"warn"`, or `"fail"`: all is written, and the
+    /// run ends with exit code 2.
+    pub guards: OnAlarm,
 }
 
 impl Settings for Exact {
@@ -38,7 +50,17 @@ impl Settings for Exact {
     type Stage = ExactStage;
 
     fn build(self) -> Result<ExactStage, String> {
-        Ok(ExactStage { keep: self.keep, duplicates: Duplicates::new(self.mode, self.counts) })
+        Ok(ExactStage {
+            keep: self.keep,
+            duplicates: Duplicates::new(duplicates::Settings {
+                mode: self.mode,
+                counts: self.counts,
+                max_cluster: self.max_cluster,
+                max_source_loss: self.max_source_loss,
+                source_column: self.source_column,
+                guards: self.guards,
+            })?,
+        })
     }
 }
 
@@ -55,7 +77,7 @@ impl CorpusStage for ExactStage {
     }
 
     fn needs(&self) -> Vec<Need> {
-        self.keep.needs()
+        self.keep.needs().into_iter().chain(self.duplicates.needs()).collect()
     }
 
     fn sections(&self) -> usize {

@@ -16,14 +16,16 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::{canonical, composed};
 use crate::corpus::audit::Audit;
 use crate::corpus::bands::Bands;
-use crate::corpus::duplicates::Mode;
+use crate::corpus::duplicates::{self, Mode, OnAlarm};
 use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
 use crate::corpus::shingle::{Shingler, Unit, Units};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys, sketch};
 use crate::doc::{Doc, Value, canonical_key};
 use crate::error::Result;
-use crate::stage::{CorpusStage, DocSet, Duplicate, Duplicates, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Ruled, Settings};
+use crate::stage::{
+    CorpusStage, DocSet, Duplicate, Duplicates, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Ruled, Settings,
+};
 
 /// The reason for documents that are like the kept one.
 pub const NEAR_DUPLICATE: &str = "near_duplicate";
@@ -73,6 +75,18 @@ pub struct MinHash {
     /// `dup_count`, `dup_cluster`, and to duplicates `duplicate_of` and `similarity`, so that a corpus can be
     /// weighted instead. Their weight may be 1 / `dup_count`.
     pub mode: Mode,
+    /// A cluster of more documents than this is called out in the table and the report: it is often a page of
+    /// errors or a notice that a crawl met again and again, or a threshold too low. Not set: none is.
+    pub max_cluster: Option<u64>,
+    /// A source of which a greater share than this are duplicates is called out; the report lists what became of
+    /// each. 1 only lists. The first 500 sources in the order of their names are told apart, all others are
+    /// counted as one. Not set: sources are not looked at.
+    pub max_source_loss: Option<f64>,
+    /// The column of strings that names a document's source, for `max_source_loss`. Default: `source`.
+    pub source_column: Option<String>,
+    /// What becomes of a run in which something was called out: `"warn"`, or `"fail"`: all is written, and the
+    /// run ends with exit code 2.
+    pub guards: OnAlarm,
 }
 
 /// How a proposed pair is judged.
@@ -108,6 +122,10 @@ impl Default for MinHash {
             audit_seed: 0,
             counts: false,
             mode: Mode::Drop,
+            max_cluster: None,
+            max_source_loss: None,
+            source_column: None,
+            guards: OnAlarm::Warn,
         }
     }
 }
@@ -149,7 +167,14 @@ impl Settings for MinHash {
             verify: self.verify,
             leaders: self.leaders,
             audit: (self.audit, self.audit_seed),
-            duplicates: Duplicates::new(self.mode, self.counts),
+            duplicates: Duplicates::new(duplicates::Settings {
+                mode: self.mode,
+                counts: self.counts,
+                max_cluster: self.max_cluster,
+                max_source_loss: self.max_source_loss,
+                source_column: self.source_column,
+                guards: self.guards,
+            })?,
         })
     }
 }
@@ -187,7 +212,7 @@ impl CorpusStage for MinHashStage {
     }
 
     fn needs(&self) -> Vec<Need> {
-        self.keep.needs()
+        self.keep.needs().into_iter().chain(self.duplicates.needs()).collect()
     }
 
     /// The content key, then a section for each band.

@@ -13,9 +13,9 @@ use rayon::prelude::*;
 
 use super::{Cut, Engine};
 use crate::budget::{Budget, Progress, Total};
-use crate::doc::DocId;
+use crate::doc::{DocId, Value};
 use crate::error::{Error, Result};
-use crate::exchange::clusters::clusters;
+use crate::exchange::clusters::{Above, Cluster, clusters};
 use crate::exchange::drops::{self, DropRow};
 use crate::exchange::group::{GroupStats, Room, group_first_k};
 use crate::exchange::keys::KeyFile;
@@ -24,7 +24,7 @@ use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, buffer_size, merge_files};
 use crate::exchange::verify::{VerifyStats, verify};
 use crate::format::Columns;
-use crate::report::ExchangeReport;
+use crate::report::{ExchangeReport, LargeCluster, LargeClusters};
 use crate::run_dir::RunDir;
 use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table};
 use crate::store::{ClosedFile, LocalFile, ReadAt};
@@ -316,10 +316,13 @@ impl<'r> Meeting<'r> {
         drops::settle(self.drops, &self.dropped, spill, memory)?.write_to(&path)?;
         let drops = [path.display().to_string()];
         let counted: Vec<_> = self.cut.dedups().filter(|(_, how)| how.counted).collect();
-        if !counted.is_empty() {
+        let limits = self.cut.dedups().filter_map(|(stage, how)| Some((stage, Above::new(how.guards.max_cluster?))));
+        let mut above: Vec<_> = limits.collect();
+        if !counted.is_empty() || !above.is_empty() {
             let mut members = merge_files::<DropRow>(&drops, memory, false)?;
             for cluster in clusters(merge_files(&drops, memory, false)?) {
                 let cluster = cluster?;
+                above.iter_mut().for_each(|(_, above)| above.see(cluster));
                 let mut give =
                     |doc, stage| self.rulings.push(Ruling { doc, stage, kind: RulingKind::Give(cluster.size) });
                 counted.iter().try_for_each(|(stage, _)| give(cluster.kept, *stage))?;
@@ -334,7 +337,24 @@ impl<'r> Meeting<'r> {
             RunReader::open(folder.open(&path)?, &folder.name_of(&path), 256 << 10)
         };
         let rulings = &mut self.rulings;
-        drops::name(merge_files(&drops, memory, false)?, names, |ruling| rulings.push(ruling))?;
+        let mut large: BTreeMap<_, _> =
+            above.iter().flat_map(|(_, above)| above.largest()).map(|c| (c.kept, None)).collect();
+        drops::name(merge_files(&drops, memory, false)?, names, |ruling| {
+            if let RulingKind::Drop { kept, kept_key, kept_id, .. } = &ruling.kind
+                && let Some(name @ None) = large.get_mut(kept)
+            {
+                *name = Some((kept_id.clone(), Value::Key(*kept_key).to_string()));
+            }
+            rulings.push(ruling)
+        })?;
+        for (stage, above) in above {
+            let named = |cluster: Cluster| {
+                let (id, key) = large[&cluster.kept].clone().expect("each cluster has a drop, which names it");
+                LargeCluster { id, key, documents: cluster.size }
+            };
+            let report = LargeClusters { above: above.n, largest: above.largest().map(named).collect() };
+            self.report.clusters.insert(self.cut.pipeline.stages[usize::from(stage)].name.clone(), report);
+        }
         let mut rulings = self.rulings.finish()?.peekable();
         for task in 0..self.cut.rows.len() as u32 {
             let path = RunDir::part(self.cut.pass.index, "rulings", task);

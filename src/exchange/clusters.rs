@@ -1,5 +1,8 @@
 //! Clusters: a document that stays, with those that it stands for.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use crate::doc::DocId;
 use crate::error::Result;
 use crate::exchange::drops::DropRow;
@@ -30,6 +33,42 @@ pub fn clusters(drops: impl Iterator<Item = Result<DropRow>>) -> impl Iterator<I
     })
 }
 
+/// How many of the clusters above a limit are named.
+pub const N_NAMED: usize = 10;
+
+/// The clusters above a limit.
+#[derive(Debug, Clone)]
+pub struct Above {
+    limit: u64,
+    /// How many there are.
+    pub n: u64,
+    /// The largest, which come first.
+    largest: BTreeSet<(Reverse<u64>, DocId)>,
+}
+
+impl Above {
+    /// None so far.
+    pub fn new(limit: u64) -> Self {
+        Self { limit, n: 0, largest: BTreeSet::new() }
+    }
+
+    /// Takes notice of a cluster.
+    pub fn see(&mut self, cluster: Cluster) {
+        if cluster.size > self.limit {
+            self.n += 1;
+            self.largest.insert((Reverse(cluster.size), cluster.kept));
+            if self.largest.len() > N_NAMED {
+                self.largest.pop_last();
+            }
+        }
+    }
+
+    /// The largest, no more than [`N_NAMED`]; of the same size the first in the input come first.
+    pub fn largest(&self) -> impl Iterator<Item = Cluster> {
+        self.largest.iter().map(|&(Reverse(size), kept)| Cluster { kept, size })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +92,17 @@ mod tests {
         let rows = [row(1, 2), Err(Error::io("drops", "cut short"))];
         let found: Vec<_> = clusters(rows.into_iter()).collect();
         assert!(matches!(found[..], [Ok(Cluster { size: 2, .. }), Err(_)]));
+    }
+
+    #[test]
+    fn the_largest_clusters_are_named_largest_first() {
+        let mut above = Above::new(3);
+        for (kept, size) in (0..30).map(|n| (n, n * 7 % 10)) {
+            above.see(Cluster { kept: DocId::new(0, kept), size });
+        }
+        let sizes: Vec<_> = above.largest().map(|cluster| (cluster.size, cluster.kept.row())).collect();
+        assert_eq!(above.n, 18);
+        assert_eq!(sizes[..4], [(9, 7), (9, 17), (9, 27), (8, 4)]);
+        assert_eq!(sizes.len(), N_NAMED);
     }
 }

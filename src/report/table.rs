@@ -33,6 +33,7 @@ impl Report {
         table.push_str(&aligned(&self.totals()));
         self.add_failures(&mut table);
         self.add_audits(&mut table);
+        self.add_alarms(&mut table);
         self.add_speed(&mut table);
         table
     }
@@ -97,6 +98,15 @@ impl Report {
                 count(note("audit_dropped_unlike_any_kept")),
                 count(note("audit_dropped")),
             );
+        }
+    }
+
+    fn add_alarms(&self, out: &mut String) {
+        if !self.alarms.is_empty() {
+            out.push_str("\ncalled out:\n");
+        }
+        for alarm in &self.alarms {
+            let _ = writeln!(out, "    {}: {}", alarm.stage, alarm.message);
         }
     }
 
@@ -191,7 +201,8 @@ fn share(part: u64, whole: u64) -> String {
     if part == 0 { String::new() } else { percent(part, whole) }
 }
 
-fn percent(part: u64, whole: u64) -> String {
+/// A share of a whole, in percent.
+pub(super) fn percent(part: u64, whole: u64) -> String {
     let percent = part as f64 / (whole as f64).max(1.0) * 100.0;
     if part > 0 && percent < 0.05 { "< 0.1 %".into() } else { format!("{percent:.1} %") }
 }
