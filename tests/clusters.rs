@@ -223,3 +223,27 @@ fn guards_are_checked_before_data_is_read() {
     refused("--guards fail", "`guards` has nothing to guard");
     refused("--max-cluster 1", "`max_cluster` must be at least 2");
 }
+
+#[test]
+fn chains_are_closed_if_asked_for() {
+    let work = work(59, 600);
+    let run = |output: &str, more: &str| {
+        work.run(&format!("dedup in {output} --threshold 0.6 --counts --keep longest {more}")).ends_with(0);
+        let left = work.left(output);
+        left.adds_up();
+        left
+    };
+    let anchors = run("anchors", "--task-size 30KB");
+    let chains = run("chains", "--clusters components --task-size 30KB --threads 1");
+    chains.assert_same(&run("again", "--clusters components --task-size 30KB --threads 4 --memory 1MB"));
+    let [of_anchors, of_chains] =
+        [&anchors, &chains].map(|left| by_id(&left.rejected(), ["duplicate_of", "similarity"]));
+    // What goes for one that it is like goes by way of it as well.
+    assert!(of_anchors.keys().all(|id| of_chains.contains_key(id)));
+    assert!(of_chains.len() > of_anchors.len());
+    assert!(of_chains.values().any(|[_, similarity]| similarity.is_none()), "some were never compared with the first");
+    let kept = by_id(&chains.kept(), []);
+    assert!(of_chains.values().all(|[of, _]| kept.contains_key(of.as_deref().expect("an id"))));
+    let counted: f64 = chains.kept().numbers("dup_count").into_iter().flatten().sum();
+    assert_eq!(counted, 600.0);
+}

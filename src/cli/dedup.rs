@@ -33,7 +33,7 @@ pub struct Dedup {
     #[arg(long, short, default_value_t = 0.8, value_parser = parse_share, allow_negative_numbers = true)]
     threshold: f64,
     /// Drop only documents with the same text, white space aside.
-    #[arg(long, conflicts_with_all = ["threshold", "recall", "bands", "rows", "ngram", "verify", "audit"])]
+    #[arg(long, conflicts_with_all = ["threshold", "recall", "bands", "rows", "ngram", "verify", "audit", "clusters"])]
     exact: bool,
     /// Which one stays: first, longest, highest:COLUMN, lowest:COLUMN, or sources:A,B (preferred values of the
     /// column `source`, in order).
@@ -61,6 +61,9 @@ pub struct Dedup {
     /// Another number draws other documents for the audit.
     #[arg(long, default_value_t = 0, value_name = "SEED", hide_default_value = true, requires = "audit")]
     audit_seed: u32,
+    /// What makes a cluster of like pairs.
+    #[arg(long, value_enum, default_value_t = Clusters::Anchors)]
+    clusters: Clusters,
     /// Add dup_count, how many documents a kept one stands for, itself included, and dup_cluster, the content key
     /// of the one that stands for its cluster.
     #[arg(long)]
@@ -93,6 +96,15 @@ enum Verify {
     Signature,
     /// Not at all: one shared band makes two documents one, whatever the threshold.
     None,
+}
+
+/// What makes a cluster of like pairs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Clusters {
+    /// A document goes only for one that it is itself like.
+    Anchors,
+    /// Chains are closed, as most tools do: of all that are linked by like pairs only the first stays.
+    Components,
 }
 
 /// What becomes of duplicates.
@@ -149,6 +161,9 @@ impl Dedup {
             return stage;
         }
         set("use", "minhash".into());
+        if self.clusters == Clusters::Components {
+            set("clusters", "components".into());
+        }
         set("threshold", self.threshold.into());
         set("recall", self.recall.into());
         set("n", i64::from(self.ngram).into());

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::{canonical, composed};
 use crate::corpus::audit::Audit;
 use crate::corpus::bands::Bands;
+use crate::corpus::components::{Clustering, Components, Scan};
 use crate::corpus::duplicates::{self, Mode, OnAlarm};
 use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
@@ -67,6 +68,10 @@ pub struct MinHash {
     pub audit: usize,
     /// Another number draws other documents for the audit.
     pub audit_seed: u64,
+    /// What makes a cluster of like pairs: `"anchors"`, where a document goes only for one that it is itself
+    /// like, or `"components"`, which closes chains as most tools do, so that their results can be compared. The
+    /// latter needs memory beside `--memory`: 24 to 32 bytes for each document that is like another one.
+    pub clusters: Clustering,
     /// Adds `dup_count`, the number of documents that a kept one stands for, itself included, and `dup_cluster`,
     /// the content key of the one that stands for its cluster. Off by default: other tools and other runs then
     /// find the columns they know, and 16 bytes a document that no codec makes smaller are not written.
@@ -120,6 +125,7 @@ impl Default for MinHash {
             leaders: 16,
             audit: 0,
             audit_seed: 0,
+            clusters: Clustering::Anchors,
             counts: false,
             mode: Mode::Drop,
             max_cluster: None,
@@ -167,6 +173,7 @@ impl Settings for MinHash {
             verify: self.verify,
             leaders: self.leaders,
             audit: (self.audit, self.audit_seed),
+            clusters: self.clusters,
             duplicates: Duplicates::new(duplicates::Settings {
                 mode: self.mode,
                 counts: self.counts,
@@ -191,6 +198,7 @@ pub struct MinHashStage {
     leaders: usize,
     /// How many documents, and which.
     audit: (usize, u64),
+    clusters: Clustering,
     duplicates: Duplicates,
 }
 
@@ -258,18 +266,21 @@ impl CorpusStage for MinHashStage {
         let proposed = exchange.group_first_k(1..self.sections(), self.leaders)?;
         let pairs = exchange.distinct(proposed)?;
         exchange.note("pairs_proposed", pairs.n_rows);
-        let edges = match self.verify {
+        let scan: Box<Scan<'_>> = match self.verify {
             Verify::None => {
                 let unknown = |pair| Edge { pair, similarity: f64::NAN };
-                Box::new(exchange.scan_by_second(&pairs)?.map(move |pair| pair.map(unknown)))
+                Box::new(move |exchange: &mut dyn Exchange| -> Result<Rows<Edge>> {
+                    Ok(Box::new(exchange.scan_by_second(&pairs)?.map(move |pair| pair.map(unknown))))
+                })
             }
             Verify::Exact | Verify::Signature => {
                 let routed = exchange.route_to_task(pairs)?;
                 let edges = exchange.verify(routed, self)?;
                 exchange.note("pairs_alike", edges.n_rows);
-                exchange.sorted_scan(&edges)?
+                Box::new(move |exchange: &mut dyn Exchange| exchange.sorted_scan(&edges))
             }
         };
+        let edges = scan(exchange)?;
         let edges = match audit.clone() {
             None => edges,
             Some(audit) => {
@@ -278,7 +289,14 @@ impl CorpusStage for MinHashStage {
             }
         };
         let copies = exchange.scan_by_first(&copies)?.peekable();
-        let dropped = self.rule(exchange, edges, Copies { pairs: copies, threshold: self.threshold })?;
+        let copies = Copies { pairs: copies, threshold: self.threshold };
+        let dropped = match self.clusters {
+            Clustering::Anchors => self.rule(exchange, edges, copies)?,
+            Clustering::Components => {
+                let components = Components::of(exchange, edges, &*scan, self.threshold)?;
+                self.rule_components(exchange, components, copies)?
+            }
+        };
         if let Some(audit) = audit.and_then(Rc::into_inner) {
             audit.into_inner().finish(exchange, &dropped)?.leave(exchange);
         }
@@ -335,6 +353,31 @@ impl MinHashStage {
             copies.rule_of(doc, near, exchange)?;
         }
         copies.rule_rest(exchange)?;
+        Ok(dropped)
+    }
+}
+
+impl MinHashStage {
+    /// Drops all but the first of each component, and what they represent. Returns the documents that are
+    /// dropped, copies left out.
+    fn rule_components(
+        &self,
+        exchange: &mut dyn Exchange,
+        mut components: Components,
+        mut copies: Copies,
+    ) -> Result<DocSet> {
+        let mut dropped = exchange.bits();
+        components.others().for_each(|doc| dropped.insert(doc));
+        let mut near = |doc, as_one| {
+            let (kept, similarity) = components.stands_for(as_one)?;
+            Some(Duplicate { doc, kept, similarity, threshold: self.threshold, reason: NEAR_DUPLICATE })
+        };
+        for doc in dropped.iter() {
+            near(doc, doc).map_or(Ok(()), |near| exchange.drop(near))?;
+        }
+        while let Some(pair) = copies.next_if(|_| true)? {
+            exchange.drop(near(pair.second.doc, pair.first.doc).unwrap_or_else(|| copies.exact(pair)))?;
+        }
         Ok(dropped)
     }
 }

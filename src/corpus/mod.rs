@@ -9,6 +9,7 @@ pub mod reuse;
 // What they are made of.
 mod audit;
 pub mod bands;
+pub mod components;
 pub mod duplicates;
 mod hash;
 pub mod keep;
