@@ -10,7 +10,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Field, SchemaRef, UInt32Type};
 
 use columns::{Beside, Cells, Row};
-use layout::{DuplicateOf, Layout, Reject, Why, refuse_clash};
+use layout::{Layout, Reject, Why, refuse_clash};
 
 use crate::annotate::counts::Counts;
 use crate::doc::{Columns, ContentKey, Doc, content_key};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::exchange::names::Size;
 use crate::exchange::record::{Ruling, RulingKind};
 use crate::pipeline::{DOOR, Pass, Pipeline, StageSpec};
-use crate::stage::{CorpusStage, Edit, NeedKind, Reason, Stage};
+use crate::stage::{CorpusStage, DuplicateOf, Edit, NeedKind, Reason, Ruled, Stage};
 use crate::tally::{StageTally, Tally};
 
 mod columns;
@@ -129,7 +129,9 @@ impl Chain {
             emits.push(Emit { index, section });
             section += corpus(&pipeline.stages[index]).sections();
         }
-        let layout = Layout::new(&pipeline, source, added)?;
+        let stages = [&pass.replays, &pass.rulings, &pass.local, &pass.emits];
+        let first = stages.into_iter().flatten().min().copied().unwrap_or(0);
+        let layout = Layout::new(&pipeline, &pipeline.stages[..first], source, added)?;
         let (mut strings, mut numbers) = wanted_columns(&pipeline, pass);
         if !emits.is_empty() && !strings.contains(&pipeline.input.id_column) {
             strings.push(pipeline.input.id_column.clone());
@@ -301,7 +303,8 @@ impl<'t> Walk<'t, '_> {
             let start = self.timed.then(Instant::now);
             tally.seen += 1;
             tally.bytes_in += doc.text().len() as u64;
-            let progress = if step.rulings { self.meet_rulings(step, spec) } else { self.step(step, spec, doc) };
+            let progress =
+                if step.rulings { self.meet_rulings(step, spec, doc, tally) } else { self.step(step, spec, doc) };
             if let Some(start) = start {
                 tally.nanos += start.elapsed().as_nanos() as u64 * TIMED as u64;
             }
@@ -337,14 +340,21 @@ impl<'t> Walk<'t, '_> {
     }
 
     /// What the last exchange ruled for the document.
-    fn meet_rulings(&self, step: &Step, spec: &'t StageSpec) -> Progress<'t> {
+    fn meet_rulings(&self, step: &Step, spec: &'t StageSpec, doc: &Doc<'_>, tally: &mut StageTally) -> Progress<'t> {
         let stage = corpus(spec);
-        let mut given = None;
+        let annotated = stage.duplicates().is_some_and(|how| how.annotated);
+        let mut ruled = Ruled::default();
         for (_, ruling) in self.rulings.iter().filter(|(_, ruling)| usize::from(ruling.stage) == step.index) {
             match &ruling.kind {
-                RulingKind::Give(value) => given = Some(*value),
+                RulingKind::Give(value) => ruled.given = Some(*value),
                 RulingKind::Drop { reason, similarity, threshold, kept_key, kept_id, .. } => {
                     let of = DuplicateOf { id: kept_id.as_deref(), key: *kept_key, similarity: *similarity };
+                    if annotated {
+                        tally.marked += 1;
+                        ruled.duplicate = Some(of);
+                        continue;
+                    }
+                    self.count_source(stage, true, tally);
                     return Progress::Dropped(Why {
                         by: &spec.name,
                         reason: stage.reasons()[usize::from(*reason)],
@@ -355,13 +365,21 @@ impl<'t> Walk<'t, '_> {
                 }
             }
         }
+        self.count_source(stage, ruled.duplicate.is_some(), tally);
         if step.n_slots > 0 {
             let mut values = Vec::with_capacity(step.n_slots);
-            stage.annotate(given, &mut values);
+            stage.annotate(doc, ruled, &mut values);
             debug_assert_eq!(values.len(), step.n_slots, "a stage puts one value per column");
             self.columns.set(step.slot, values);
         }
         Progress::Through
+    }
+
+    /// Counts the document for its source, if a guard watches over sources.
+    fn count_source(&self, stage: &dyn CorpusStage, duplicate: bool, tally: &mut StageTally) {
+        if let Some(how) = stage.duplicates().filter(|how| how.guards.max_source_loss.is_some()) {
+            tally.sources.count(self.columns.string(&how.guards.source_column), duplicate);
+        }
     }
 
     /// Sends the document's keys; its content key if a deduplicating stage sent one.

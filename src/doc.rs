@@ -153,6 +153,8 @@ pub enum Value {
     U32(u32),
     /// For `Float32` columns.
     F32(f32),
+    /// For `Float64` columns.
+    F64(f64),
     /// For `FixedSizeBinary(16)` columns.
     Key(ContentKey),
 }
@@ -164,6 +166,7 @@ impl std::fmt::Display for Value {
             Self::Str(s) => f.write_str(s),
             Self::U32(n) => write!(f, "{n}"),
             Self::F32(x) => write!(f, "{x:.3}"),
+            Self::F64(x) => write!(f, "{x:.3}"),
             Self::Key(key) => key.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::doc::Columns;
 use crate::error::{self, Error, Result};
-use crate::stage::{Entry, Need, NeedKind, Stage};
+use crate::stage::{Duplicates, Entry, Need, NeedKind, Stage};
 use crate::{annotate, corpus, filter, normalize};
 
 pub mod schema;
@@ -330,6 +330,8 @@ impl Pipeline {
         let mut rewriter: Option<&str> = None;
         let mut fixes_text: Option<&str> = None;
         self.check_target()?;
+        // The stages that rule on duplicates, of those that meet in one exchange.
+        let mut dedups: Vec<(&str, &Duplicates)> = Vec::new();
         for (i, spec) in self.stages.iter().enumerate() {
             let place = format!("stage {} ({})", i + 1, spec.name);
             if spec.name.trim().is_empty() || spec.name.chars().any(char::is_control) {
@@ -360,6 +362,23 @@ impl Pipeline {
                     ));
                 }
                 rewriter = rewriter.or(Some(&spec.name));
+            }
+            match &spec.stage {
+                Stage::Corpus(stage) => {
+                    let both = stage.duplicates().and_then(|how| {
+                        dedups.push((&spec.name, how));
+                        dedups.iter().position(|(_, how)| how.annotated).filter(|_| dedups.len() > 1)
+                    });
+                    if let Some(at) = both {
+                        let annotates = dedups[at].0;
+                        let other = dedups[usize::from(at == 0)].0;
+                        return Err(format!(
+                            "{place}: {annotates} leaves duplicates in place, so {other} beside it would rule on the same \
+                             documents; leave {other} out (minhash finds copies of the same text as well)"
+                        ));
+                    }
+                }
+                _ => dedups.clear(),
             }
             match &spec.stage {
                 Stage::Annotate(stage) if stage.reads_origin() => {
@@ -517,10 +536,9 @@ mod tests {
 
     #[test]
     fn misspelt_settings_are_recognised() {
-        check_refused(
-            "[[stage]]\nuse = 'exact'\nkep = 'first'\n",
-            "p.toml: stage 1 (exact): unknown field `kep`, expected `keep`",
-        );
+        let error = parse("[[stage]]\nuse = 'exact'\nkep = 'first'\n").err().expect("misspelt");
+        assert!(error.starts_with("p.toml: stage 1 (exact): unknown field `kep`, expected one of `keep`, "), "{error}");
+        assert!(error.ends_with("; did you mean `keep`?"), "{error}");
         check_refused(
             "[[stage]]\nuse = 'word_count'\nwehn.language = 'en'",
             "p.toml: stage 1 (word_count): unknown field `wehn`; did you mean `when`?",

@@ -43,7 +43,8 @@ pub trait Editor: Send + Sync {
 
 /// Adds columns.
 pub trait Annotator: Send + Sync {
-    /// The columns it adds, with their types. `Utf8`, `UInt32`, `Float32` and `FixedSizeBinary(16)` are possible.
+    /// The columns it adds, with their types. `Utf8`, `UInt32`, `Float32`, `Float64` and
+    /// `FixedSizeBinary(16)` are possible.
     fn columns(&self) -> Vec<Field>;
 
     /// Puts one value per column of [`Annotator::columns`] into `row`, in that order.
@@ -149,9 +150,8 @@ pub trait CorpusStage: Send + Sync {
     /// Lets the keys meet and rules.
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()>;
 
-    /// Puts one value per column of [`CorpusStage::columns`] into `row`, from what [`Exchange::give`] gave
-    /// the document, if anything.
-    fn annotate(&self, _given: Option<u64>, _row: &mut Vec<Value>) {}
+    /// Puts one value per column of [`CorpusStage::columns`] into `row`, for a document that stays.
+    fn annotate(&self, _doc: &Doc<'_>, _ruled: Ruled<'_>, _row: &mut Vec<Value>) {}
 
     /// The reasons it can give for a drop, for listings.
     fn reasons(&self) -> &'static [&'static str] {
@@ -168,10 +168,63 @@ pub trait CorpusStage: Send + Sync {
         None
     }
 
-    /// Whether it drops documents for the likeness of their texts, so that the text must not change after it.
-    fn is_dedup(&self) -> bool {
-        false
+    /// How it deals with duplicates, if it is for finding documents whose texts are alike.
+    fn duplicates(&self) -> Option<&Duplicates> {
+        None
     }
+
+    /// Whether it rules on documents for the likeness of their texts, so that the text must not change after it.
+    fn is_dedup(&self) -> bool {
+        self.duplicates().is_some()
+    }
+}
+
+/// How a stage deals with the duplicates it finds.
+///
+/// A cluster is a kept document with those that it stands for, whichever stage of the same exchange says so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Duplicates {
+    /// Whether documents are [given](Exchange::give) the number of documents in their cluster, where that is
+    /// more than one. The engine does so when all stages of the exchange have ruled.
+    pub counted: bool,
+    /// Whether duplicates stay and are told what they duplicate. No other stage of the exchange may then
+    /// rule on duplicates.
+    pub annotated: bool,
+    /// What is called out.
+    pub guards: Guards,
+}
+
+/// What must not go by unnoticed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guards {
+    /// A cluster of more documents is called out.
+    pub max_cluster: Option<u64>,
+    /// A source that loses a greater share of its documents is called out.
+    pub max_source_loss: Option<f64>,
+    /// The column that names a document's source.
+    pub source_column: String,
+    /// Whether a run in which something was called out ends as one that failed.
+    pub fail: bool,
+}
+
+/// What an exchange has ruled for a document that stays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ruled<'r> {
+    /// What [`Exchange::give`] gave it.
+    pub given: Option<u64>,
+    /// The kept document that stands for it, where duplicates stay.
+    pub duplicate: Option<DuplicateOf<'r>>,
+}
+
+/// The kept document that stands for another one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DuplicateOf<'r> {
+    /// Its id, where the corpus has ids.
+    pub id: Option<&'r str>,
+    /// Its content key.
+    pub key: ContentKey,
+    /// How alike the two are.
+    pub similarity: f64,
 }
 
 /// An input column a stage looks at.
@@ -319,7 +372,8 @@ pub trait Exchange {
     /// Hides a document from the groupings that follow, as a drop would. What becomes of it is ruled later.
     fn set_aside(&mut self, doc: DocId);
 
-    /// Drops a document. At most once per document and stage.
+    /// Drops a document, or only tells it what it duplicates if that is what the stage's [`Duplicates`] say. At most
+    /// once per document and stage.
     fn drop(&mut self, duplicate: Duplicate) -> Result<()>;
 
     /// Gives a document a number, which [`CorpusStage::annotate`] turns into columns. At most once per document and stage.

@@ -16,12 +16,22 @@ pub struct StageTally {
     /// Documents it dropped, by reason.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
+    /// Duplicates that it left where they are, with what they duplicate beside them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub marked: u64,
+    /// What became of the documents of each source, where a guard asks for it.
+    #[serde(default, skip_serializing_if = "Sources::is_empty")]
+    pub sources: Sources,
     /// Bytes of text it was given.
     pub bytes_in: u64,
     /// Bytes of text it left.
     pub bytes_out: u64,
     /// Nanoseconds of one core, estimated from a sample of the documents.
     pub nanos: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl StageTally {
@@ -45,12 +55,88 @@ impl AddAssign<&StageTally> for StageTally {
     fn add_assign(&mut self, other: &StageTally) {
         self.seen += other.seen;
         self.rewritten += other.rewritten;
+        self.marked += other.marked;
+        self.sources += &other.sources;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.nanos += other.nanos;
         for (reason, count) in &other.dropped {
             *self.dropped.entry(reason.clone()).or_default() += count;
         }
+    }
+}
+
+/// The most sources that are told apart. What a task counts is small then, whatever the column holds.
+pub const MAX_SOURCES: usize = 500;
+
+/// The most bytes of a source's name.
+const MAX_NAME: usize = 256;
+
+/// What became of the documents of each source.
+///
+/// The first [`MAX_SOURCES`] in the order of their names are told apart, and all others are one. A name among
+/// the first of all is among the first of any part, so it is counted in full however the documents are cut
+/// into tasks, and in whatever order these are added up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sources {
+    /// Those told apart, by name.
+    pub named: BTreeMap<String, SourceTally>,
+    /// All others together.
+    #[serde(default, skip_serializing_if = "SourceTally::is_empty")]
+    pub others: SourceTally,
+}
+
+/// What became of the documents of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceTally {
+    /// Documents seen.
+    pub seen: u64,
+    /// Duplicates among them.
+    pub duplicates: u64,
+}
+
+impl SourceTally {
+    fn is_empty(&self) -> bool {
+        self.seen == 0
+    }
+}
+
+impl AddAssign for SourceTally {
+    fn add_assign(&mut self, other: Self) {
+        self.seen += other.seen;
+        self.duplicates += other.duplicates;
+    }
+}
+
+impl Sources {
+    /// Counts a document, of a source whose name may be missing.
+    pub fn count(&mut self, source: Option<&str>, duplicate: bool) {
+        let name = source.unwrap_or("(none)");
+        let end = (0..=name.len().min(MAX_NAME)).rev().find(|&at| name.is_char_boundary(at));
+        let name = &name[..end.expect("a text begins at a boundary")];
+        self.add(name, SourceTally { seen: 1, duplicates: duplicate.into() });
+    }
+
+    fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    fn add(&mut self, name: &str, tally: SourceTally) {
+        if let Some(known) = self.named.get_mut(name) {
+            *known += tally;
+            return;
+        }
+        self.named.insert(name.to_owned(), tally);
+        if self.named.len() > MAX_SOURCES {
+            self.others += self.named.pop_last().map_or(SourceTally::default(), |(_, last)| last);
+        }
+    }
+}
+
+impl AddAssign<&Sources> for Sources {
+    fn add_assign(&mut self, other: &Sources) {
+        self.others += other.others;
+        other.named.iter().for_each(|(name, tally)| self.add(name, *tally));
     }
 }
 
@@ -122,6 +208,37 @@ fn nanos(clock: rustix::time::ClockId) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_are_told_apart_however_the_documents_are_cut() {
+        let names: Vec<String> = (0..4000).map(|i| format!("s{:03}", i * 7919 % 700)).collect();
+        let counted = |names: &[String]| {
+            let mut sources = Sources::default();
+            names.iter().for_each(|name| sources.count(Some(name), name.ends_with('1')));
+            sources
+        };
+        let whole = counted(&names);
+        assert_eq!(whole.named.len(), MAX_SOURCES);
+        assert_eq!(whole.named.values().map(|source| source.seen).sum::<u64>() + whole.others.seen, 4000);
+        assert_eq!(whole.named["s001"].seen, names.iter().filter(|name| *name == "s001").count() as u64);
+        assert_eq!(whole.named["s001"].duplicates, whole.named["s001"].seen);
+        for size in [1, 37, 1300] {
+            let mut parts: Vec<_> = names.chunks(size).map(counted).collect();
+            parts.reverse();
+            let mut sum = Sources::default();
+            parts.iter().for_each(|part| sum += part);
+            assert_eq!(sum, whole);
+        }
+    }
+
+    #[test]
+    fn names_of_sources_are_cut_between_characters() {
+        let mut sources = Sources::default();
+        sources.count(Some(&"文".repeat(100)), false);
+        sources.count(None, true);
+        let names: Vec<_> = sources.named.keys().map(String::len).collect();
+        assert_eq!(names, ["(none)".len(), 255]);
+    }
 
     #[test]
     fn tallies_add_up() {

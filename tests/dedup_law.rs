@@ -5,7 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::corpus::{self, Document, jaccard, shingles};
-use common::{Left, Work};
+use common::{Left, Rows, Work};
 
 /// The documents that a run rejected: id, stage, reason, value, threshold, duplicate_of, similarity.
 struct Rejected {
@@ -86,6 +86,9 @@ impl<'d> Truth<'d> {
         linked.sort();
         named.sort();
         assert!(linked == named, "links lead where rejects do");
+        if kept.schema().field_with_name("dup_count").is_ok() {
+            check_counts(&kept, &rejected);
+        }
         rejected
     }
 
@@ -106,6 +109,24 @@ impl<'d> Truth<'d> {
     }
 }
 
+/// A kept document stands for itself and for all that went for it, and its cluster has its name.
+#[track_caller]
+fn check_counts(kept: &Rows, rejected: &[Rejected]) {
+    let mut gone: BTreeMap<&str, Vec<&Rejected>> = BTreeMap::new();
+    for row in rejected {
+        gone.entry(&row.duplicate_of).or_default().push(row);
+    }
+    let (ids, counts, clusters) = (kept.strings("id"), kept.numbers("dup_count"), kept.keys("dup_cluster"));
+    for ((id, count), cluster) in ids.iter().zip(counts).zip(clusters) {
+        // Null where the stage does not run.
+        let Some(count) = count else { continue };
+        let gone = gone.get(id.as_deref().expect("an id")).map_or(&[][..], Vec::as_slice);
+        assert_eq!(count, 1.0 + gone.len() as f64, "{id:?}");
+        let cluster = cluster.expect("a counted document has a cluster");
+        assert!(gone.iter().all(|row| row.duplicate_key == cluster), "{id:?}");
+    }
+}
+
 #[test]
 fn every_near_duplicate_is_like_one_that_is_kept() {
     let work = Work::new();
@@ -114,11 +135,13 @@ fn every_near_duplicate_is_like_one_that_is_kept() {
     corpus::write_parquet(&work.path("in"), &documents, 3, 40);
     for threshold in [0.5, 0.8, 1.0] {
         let output = format!("out-{threshold}");
-        work.run(&format!("dedup in {output} --threshold {threshold} --task-size 30KB")).ends_with(0);
+        work.run(&format!("dedup in {output} --threshold {threshold} --counts --task-size 30KB")).ends_with(0);
         let left = work.left(&output);
         left.adds_up();
         let rejected = truth.check(&left, &BTreeMap::from([("minhash", threshold)]));
         assert!(rejected.len() > 50);
+        let counted: f64 = left.kept().numbers("dup_count").into_iter().flatten().sum();
+        assert_eq!(counted, documents.len() as f64, "every document is counted once");
         let (missed, pairs) = truth.missed(&left, threshold);
         assert!(missed * 50 <= pairs, "{missed} of {pairs} pairs at {threshold} are both kept");
         // Of those that are alike, the first in order stays.
@@ -136,7 +159,7 @@ fn corpus_stages_of_one_exchange_agree() {
     corpus::write_parquet(&work.path("in"), &documents, 3, 40);
     let stages = [
         "[[stage]]\nuse = 'exact'\n",
-        "[[stage]]\nuse = 'minhash'\nthreshold = 0.6\nkeep = 'longest'\n",
+        "[[stage]]\nuse = 'minhash'\nthreshold = 0.6\nkeep = 'longest'\ncounts = true\n",
         "[[stage]]\nuse = 'reuse'\n",
     ];
     let thresholds = BTreeMap::from([("exact", 1.0), ("minhash", 0.6)]);
@@ -154,6 +177,8 @@ fn corpus_stages_of_one_exchange_agree() {
             assert!(through > 0, "some copies stood for one that went");
         }
         assert!(left.kept().numbers("reuse_count").iter().all(|uses| *uses == Some(0.0)));
+        let counted: f64 = left.kept().numbers("dup_count").into_iter().flatten().sum();
+        assert_eq!(counted, documents.len() as f64, "what any stage of the exchange dropped is counted");
         let report = left.report();
         assert_eq!(report["exchanges"].as_array().expect("a list").len(), 1, "one exchange for all of them");
     }
@@ -186,7 +211,8 @@ fn the_one_that_stays_is_the_one_asked_for() {
         {
             for input in ["in", "lines"] {
                 let output = format!("{input}-{}-{}", policy.replace([':', ','], "-"), stage.len());
-                work.run(&format!("dedup {input} {output} {stage} --keep {policy} --task-size 30KB")).ends_with(0);
+                work.run(&format!("dedup {input} {output} {stage} --keep {policy} --counts --task-size 30KB"))
+                    .ends_with(0);
                 let left = work.left(&output);
                 left.adds_up();
                 let rejected = truth.check(&left, &thresholds);
@@ -208,7 +234,7 @@ fn conditions_hold_for_corpus_stages() {
     corpus::write_parquet(&work.path("in"), &documents, 2, 40);
     work.write(
         "p.toml",
-        "[[stage]]\nuse = 'exact'\nwhen = { source = ['web', 'books'] }\n[[stage]]\nuse = 'minhash'\nthreshold = 0.6\nunless = { source = 'web' }\n[[stage]]\nuse = 'reuse'\nwhen = { source = 'forum' }\n",
+        "[[stage]]\nuse = 'exact'\nwhen = { source = ['web', 'books'] }\n[[stage]]\nuse = 'minhash'\nthreshold = 0.6\nunless = { source = 'web' }\ncounts = true\n[[stage]]\nuse = 'reuse'\nwhen = { source = 'forum' }\n",
     );
     work.run("run p.toml -i in -o out --task-size 30KB").ends_with(0);
     let left = work.left("out");
@@ -221,6 +247,9 @@ fn conditions_hold_for_corpus_stages() {
     }
     assert!(["exact", "minhash"].iter().all(|by| rejected.iter().any(|row| row.by == **by)));
     let kept = left.kept();
+    for (source, count) in kept.strings("source").iter().zip(kept.numbers("dup_count")) {
+        assert_eq!(count.is_none(), source.as_deref() == Some("web"), "counted where the stage runs");
+    }
     for (source, uses) in kept.strings("source").iter().zip(kept.numbers("reuse_count")) {
         assert_eq!(uses.is_some(), source.as_deref() == Some("forum"));
     }

@@ -26,6 +26,7 @@ use = "gopher_repetition"
 use = "minhash"
 threshold = 0.7
 keep = "longest"
+counts = true
 [[stage]]
 use = "content_key"
 [[stage]]

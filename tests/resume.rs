@@ -24,6 +24,7 @@ use = "gopher_repetition"
 [[stage]]
 use = "minhash"
 threshold = 0.7
+counts = true
 [[stage]]
 use = "content_key"
 "#;

@@ -64,6 +64,7 @@ mod tests {
                         Value::Str(_) => column.data_type() == &arrow::datatypes::DataType::Utf8,
                         Value::U32(_) => column.data_type() == &arrow::datatypes::DataType::UInt32,
                         Value::F32(x) => column.data_type() == &arrow::datatypes::DataType::Float32 && x.is_finite(),
+                        Value::F64(x) => column.data_type() == &arrow::datatypes::DataType::Float64 && x.is_finite(),
                         Value::Key(_) => column.data_type() == &crate::stage::key_type(),
                     };
                     prop_assert!(fits, "{}: {value} in {column}", entry.name);

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryBuilder, Float32Builder, Float64Array, LargeStringArray,
+    Array, ArrayRef, AsArray, FixedSizeBinaryBuilder, Float32Builder, Float64Array, Float64Builder, LargeStringArray,
     LargeStringBuilder, RecordBatch, StringBuilder, StringViewBuilder, UInt32Builder,
 };
 use arrow::compute::cast;
@@ -96,6 +96,7 @@ impl Columns for Row<'_> {
         match self.added(column) {
             Some(Value::U32(n)) => return Some(f64::from(*n)),
             Some(Value::F32(x)) => return Some(f64::from(*x)),
+            Some(Value::F64(x)) => return Some(*x),
             _ => {}
         }
         let (_, array) = self.beside.numbers.iter().find(|(name, _)| *name == column)?;
@@ -176,6 +177,14 @@ fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value
             let mut builder = Float32Builder::new();
             values.for_each(|value| match value {
                 Some(Value::F32(value)) => builder.append_value(*value),
+                _ => builder.append_null(),
+            });
+            Arc::new(builder.finish())
+        }
+        DataType::Float64 => {
+            let mut builder = Float64Builder::new();
+            values.for_each(|value| match value {
+                Some(Value::F64(value)) => builder.append_value(*value),
                 _ => builder.append_null(),
             });
             Arc::new(builder.finish())

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BooleanArray, FixedSizeBinaryBuilder, Float64Builder, RecordBatch, RecordBatchOptions, new_null_array,
 };
-use arrow::compute::{can_cast_types, cast, filter_record_batch};
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{can_cast_types, cast, filter_record_batch, is_not_null};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::columns::{Cells, strings};
 use crate::doc::ContentKey;
 use crate::error::{Error, Result};
-use crate::pipeline::{InputSettings, Pipeline};
+use crate::pipeline::{InputSettings, Pipeline, StageSpec};
+use crate::stage::DuplicateOf;
 
 /// The columns that say why a document was dropped.
 const WHY: [(&str, DataType); 7] = [
@@ -38,6 +40,8 @@ pub(super) struct Layout {
     stay: Vec<usize>,
     /// Where the columns of rejected documents come from, those of [`WHY`] left out.
     rejected_from: Vec<Origin>,
+    /// Where a document that stays may have a column of [`WHY`] already, since a stage has added it.
+    own: [Option<Origin>; WHY.len()],
 }
 
 /// Where a column of rejected documents comes from.
@@ -65,17 +69,15 @@ pub(super) struct Why<'t> {
     pub(super) duplicate: Option<DuplicateOf<'t>>,
 }
 
-/// The kept document that stands for one that goes.
-#[derive(Clone, Copy)]
-pub(super) struct DuplicateOf<'t> {
-    pub(super) id: Option<&'t str>,
-    pub(super) key: ContentKey,
-    pub(super) similarity: f64,
-}
-
 impl Layout {
-    /// The layout of a pass over batches of the schema `source`, whose stages add the columns `added`.
-    pub(super) fn new(pipeline: &Pipeline, source: &SchemaRef, added: Vec<Field>) -> Result<Self> {
+    /// The layout of a pass over batches of the schema `source`, whose stages add the columns `added`; `before`
+    /// are the stages that earlier passes have run.
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        before: &[StageSpec],
+        source: &SchemaRef,
+        added: Vec<Field>,
+    ) -> Result<Self> {
         let input = &pipeline.input;
         let text = source.index_of(&input.text_column).map_err(|_| {
             Error::refused(format!(
@@ -88,8 +90,14 @@ impl Layout {
         let kept: Vec<_> =
             stay.iter().map(|&i| source.fields()[i].clone()).chain(added.iter().cloned().map(Arc::new)).collect();
         let kept = Arc::new(Schema::new(kept));
-        for (name, _) in WHY {
-            if kept.field_with_name(name).is_ok() {
+        let adds = |spec: &StageSpec, name: &str| spec.stage.columns().iter().any(|field| field.name() == name);
+        let own = WHY.map(|(name, _)| match (slot(name), source.index_of(name)) {
+            (Some(slot), _) => Some(Origin::Added(slot)),
+            (None, Ok(i)) if before.iter().any(|spec| adds(spec, name)) => Some(Origin::Source(i)),
+            _ => None,
+        });
+        for ((name, _), own) in WHY.iter().zip(&own) {
+            if own.is_none() && kept.field_with_name(name).is_ok() {
                 refuse_clash(input, "of rejects", name)?;
             }
         }
@@ -106,7 +114,7 @@ impl Layout {
         }
         rejected.extend(WHY.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)));
         let rejected = Arc::new(Schema::new(rejected));
-        Ok(Self { source: source.clone(), kept, rejected, text, added, stay, rejected_from })
+        Ok(Self { source: source.clone(), kept, rejected, text, added, stay, rejected_from, own })
     }
 
     /// Whether stages look at a column as the source has it.
@@ -183,6 +191,14 @@ impl Layout {
         }
         columns.push(Arc::new(keys.finish()));
         columns.push(floats(&|why| why.duplicate.map_or(f64::NAN, |of| of.similarity)));
+        for (at, own) in (self.rejected_from.len()..).zip(&self.own) {
+            let own = match *own {
+                Some(Origin::Source(i)) => left.column(i).clone(),
+                Some(Origin::Added(slot)) => cells.column(slot, self.rejected.field(at), rows.iter().copied())?,
+                Some(Origin::Later) | None => continue,
+            };
+            columns[at] = zip(&is_not_null(&columns[at]).map_err(failed)?, &columns[at], &own).map_err(failed)?;
+        }
         RecordBatch::try_new(self.rejected.clone(), columns).map_err(failed)
     }
 }

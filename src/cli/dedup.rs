@@ -40,7 +40,8 @@ pub struct Dedup {
     /// at another threshold, without comparing again.
     #[arg(long, value_name = "RUN", requires = "cut", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = [
         "floor", "exact", "keep", "recall", "bands", "rows", "ngram", "verify", "audit", "limit", "text_column",
-        "id_column", "replace_columns", "task_size",
+        "id_column", "replace_columns", "task_size", "counts", "mode", "clusters", "max_cluster", "max_source_loss",
+        "source_column", "guards",
     ])]
     from: Option<String>,
     /// The similarity from which on two documents count as one, above 0 and at most 1.
@@ -58,7 +59,7 @@ pub struct Dedup {
     #[arg(long, value_name = "N", group = "cut", value_parser = parse_amount)]
     target_docs: Option<u64>,
     /// Drop only documents with the same text, white space aside.
-    #[arg(long, conflicts_with_all = ["threshold", "floor", "recall", "bands", "rows", "ngram", "verify", "audit", "target_tokens", "target_docs"])]
+    #[arg(long, conflicts_with_all = ["threshold", "floor", "recall", "bands", "rows", "ngram", "verify", "audit", "clusters", "target_tokens", "target_docs"])]
     exact: bool,
     /// Which one stays: first, longest, highest:COLUMN, lowest:COLUMN, or sources:A,B (preferred values of the
     /// column `source`, in order).
@@ -86,6 +87,28 @@ pub struct Dedup {
     /// Another number draws other documents for the audit.
     #[arg(long, default_value_t = 0, value_name = "SEED", hide_default_value = true, requires = "audit")]
     audit_seed: u32,
+    /// What makes a cluster of like pairs.
+    #[arg(long, value_enum, default_value_t = Clusters::Anchors)]
+    clusters: Clusters,
+    /// Add dup_count, how many documents a kept one stands for, itself included, and dup_cluster, the content key
+    /// of the one that stands for its cluster.
+    #[arg(long)]
+    counts: bool,
+    /// What becomes of duplicates.
+    #[arg(long, value_enum, default_value_t = Mode::Drop)]
+    mode: Mode,
+    /// Call out clusters of more than N documents.
+    #[arg(long, value_name = "N", value_parser = parse_whole::<u32>)]
+    max_cluster: Option<u32>,
+    /// Call out sources of which a greater share are duplicates; 1 only counts them in report.json.
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, allow_negative_numbers = true)]
+    max_source_loss: Option<f64>,
+    /// The column that names a document's source; `source` by default.
+    #[arg(long, value_name = "COLUMN", requires = "max_source_loss")]
+    source_column: Option<String>,
+    /// What becomes of a run in which something was called out.
+    #[arg(long, value_enum, default_value_t = Guards::Warn)]
+    guards: Guards,
     #[command(flatten)]
     common: Common,
 }
@@ -99,6 +122,33 @@ enum Verify {
     Signature,
     /// Not at all: one shared band makes two documents one, whatever the threshold.
     None,
+}
+
+/// What makes a cluster of like pairs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Clusters {
+    /// A document goes only for one that it is itself like.
+    Anchors,
+    /// Chains are closed, as most tools do: of all that are linked by like pairs only the first stays.
+    Components,
+}
+
+/// What becomes of duplicates.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// They are dropped.
+    Drop,
+    /// They stay; every document gets dup_count and dup_cluster, a duplicate also duplicate_of and similarity.
+    Annotate,
+}
+
+/// What becomes of a run in which something was called out.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Guards {
+    /// The table and the report say so.
+    Warn,
+    /// All is written, but the exit code is 2.
+    Fail,
 }
 
 impl Dedup {
@@ -163,6 +213,25 @@ impl Dedup {
         let mut stage = toml::Table::new();
         let mut set = |key: &str, value: toml::Value| stage.insert(key.to_owned(), value);
         set("keep", toml::Value::try_from(&self.keep).expect("a policy is plain data"));
+        // What is not asked for is left out, so that the same command names the same run in later versions.
+        if self.counts {
+            set("counts", true.into());
+        }
+        if self.mode == Mode::Annotate {
+            set("mode", "annotate".into());
+        }
+        if let Some(limit) = self.max_cluster {
+            set("max_cluster", i64::from(limit).into());
+        }
+        if let Some(share) = self.max_source_loss {
+            set("max_source_loss", share.into());
+        }
+        if let Some(column) = &self.source_column {
+            set("source_column", column.as_str().into());
+        }
+        if self.guards == Guards::Fail {
+            set("guards", "fail".into());
+        }
         if self.exact {
             set("use", "exact".into());
             return stage;
@@ -170,6 +239,9 @@ impl Dedup {
         set("use", "minhash".into());
         if let Some(floor) = self.floor {
             set("floor", floor.into());
+        }
+        if self.clusters == Clusters::Components {
+            set("clusters", "components".into());
         }
         set("recall", self.recall.into());
         set("n", i64::from(self.ngram).into());

@@ -32,7 +32,8 @@ use crate::store::Folder;
   trommel run pipelines/web.toml --input shards --output test --limit 10000
 
 Exit codes: 0 done; 1 refused or failed; 2 finished, but some files could not be read to the end
-(they are listed, and the same command tries them again); 130 interrupted, can be continued.")]
+(they are listed, and the same command tries them again), or a stage with guards = \"fail\" called
+something out; 130 interrupted, can be continued.")]
 pub struct Run {
     /// The pipeline file (TOML).
     pipeline: PathBuf,
@@ -164,7 +165,14 @@ impl Common {
             tracing::warn!("{}", said(choice));
         }
         out(&report.table())?;
-        Ok(ExitCode::from(if report.failed.is_empty() { 0 } else { 2 }))
+        let fails = report.alarms.iter().filter(|alarm| alarm.fails).count();
+        if fails > 0 {
+            tracing::error!(
+                "{output}: the run is complete, but guards = \"fail\" and {} called out; see the end of the table",
+                if fails == 1 { "something was".to_owned() } else { format!("{fails} things were") }
+            );
+        }
+        Ok(ExitCode::from(if report.failed.is_empty() && fails == 0 { 0 } else { 2 }))
     }
 
     /// Puts what the command line says over what the pipeline file says.

@@ -328,6 +328,7 @@ impl Columns for Beside {
         match self.added(column) {
             Some(Value::U32(n)) => Some(f64::from(*n)),
             Some(Value::F32(x)) => Some(f64::from(*x)),
+            Some(Value::F64(x)) => Some(*x),
             _ => self.given.get(column)?.parse().ok(),
         }
     }

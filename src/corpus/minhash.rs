@@ -9,20 +9,24 @@ use std::cell::RefCell;
 use std::iter::Peekable;
 use std::rc::Rc;
 
+use arrow::datatypes::Field;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::{canonical, composed};
 use crate::corpus::audit::Audit;
 use crate::corpus::bands::Bands;
+use crate::corpus::components::{Clustering, Components, Scan};
+use crate::corpus::duplicates::{self, Mode, OnAlarm};
 use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
 use crate::corpus::shingle::{Shingler, Unit, Units};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys, sketch};
-use crate::doc::{Doc, canonical_key};
+use crate::doc::{Doc, Value, canonical_key};
 use crate::error::Result;
 use crate::stage::{
-    CorpusStage, DocSet, Duplicate, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Settings, Target,
+    CorpusStage, DocSet, Duplicate, Duplicates, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Ruled, Settings,
+    Target,
 };
 
 /// The reason for documents that are like the kept one.
@@ -72,6 +76,30 @@ pub struct MinHash {
     pub audit: usize,
     /// Another number draws other documents for the audit.
     pub audit_seed: u64,
+    /// What makes a cluster of like pairs: `"anchors"`, where a document goes only for one that it is itself
+    /// like, or `"components"`, which closes chains as most tools do, so that their results can be compared. The
+    /// latter needs memory beside `--memory`: 24 to 32 bytes for each document that is like another one.
+    pub clusters: Clustering,
+    /// Adds `dup_count`, the number of documents that a kept one stands for, itself included, and `dup_cluster`,
+    /// the content key of the one that stands for its cluster. Off by default: other tools and other runs then
+    /// find the columns they know, and 16 bytes a document that no codec makes smaller are not written.
+    pub counts: bool,
+    /// What becomes of duplicates: `"drop"`, or `"annotate"`, which drops nothing and adds to every document
+    /// `dup_count`, `dup_cluster`, and to duplicates `duplicate_of` and `similarity`, so that a corpus can be
+    /// weighted instead. Their weight may be 1 / `dup_count`.
+    pub mode: Mode,
+    /// A cluster of more documents than this is called out in the table and the report: it is often a page of
+    /// errors or a notice that a crawl met again and again, or a threshold too low. Not set: none is.
+    pub max_cluster: Option<u64>,
+    /// A source of which a greater share than this are duplicates is called out; the report lists what became of
+    /// each. 1 only lists. The first 500 sources in the order of their names are told apart, all others are
+    /// counted as one. Not set: sources are not looked at.
+    pub max_source_loss: Option<f64>,
+    /// The column of strings that names a document's source, for `max_source_loss`. Default: `source`.
+    pub source_column: Option<String>,
+    /// What becomes of a run in which something was called out: `"warn"`, or `"fail"`: all is written, and the
+    /// run ends with exit code 2.
+    pub guards: OnAlarm,
 }
 
 /// How a proposed pair is judged.
@@ -107,6 +135,13 @@ impl Default for MinHash {
             leaders: 16,
             audit: 0,
             audit_seed: 0,
+            clusters: Clustering::Anchors,
+            counts: false,
+            mode: Mode::Drop,
+            max_cluster: None,
+            max_source_loss: None,
+            source_column: None,
+            guards: OnAlarm::Warn,
         }
     }
 }
@@ -138,6 +173,11 @@ impl Settings for MinHash {
                 "`floor` keeps pairs by their similarity, which `verify = \"none\"` does not work out".to_owned()
             );
         }
+        if self.floor.is_some() && (self.clusters == Clustering::Components || self.mode == Mode::Annotate) {
+            return Err("`floor` keeps pairs for other thresholds, and a run is cut anew only with \
+                        `clusters = \"anchors\"` and `mode = \"drop\"`"
+                .to_owned());
+        }
         let bands = match (self.bands, self.rows) {
             (None, None) => Bands::choose(floor, self.recall)?,
             (Some(bands), Some(rows)) => {
@@ -158,6 +198,15 @@ impl Settings for MinHash {
             verify: self.verify,
             leaders: self.leaders,
             audit: (self.audit, self.audit_seed),
+            clusters: self.clusters,
+            duplicates: Duplicates::new(duplicates::Settings {
+                mode: self.mode,
+                counts: self.counts,
+                max_cluster: self.max_cluster,
+                max_source_loss: self.max_source_loss,
+                source_column: self.source_column,
+                guards: self.guards,
+            })?,
         })
     }
 }
@@ -198,6 +247,8 @@ pub struct MinHashStage {
     leaders: usize,
     /// How many documents, and which.
     audit: (usize, u64),
+    clusters: Clustering,
+    duplicates: Duplicates,
 }
 
 /// What a thread needs for one document, kept for the next.
@@ -213,8 +264,12 @@ thread_local! {
 }
 
 impl CorpusStage for MinHashStage {
+    fn columns(&self) -> Vec<Field> {
+        self.duplicates.columns()
+    }
+
     fn needs(&self) -> Vec<Need> {
-        self.keep.needs()
+        self.keep.needs().into_iter().chain(self.duplicates.needs()).collect()
     }
 
     /// The content key, then a section for each band.
@@ -265,10 +320,12 @@ impl CorpusStage for MinHashStage {
         let proposed = exchange.group_first_k(1..self.sections(), self.leaders)?;
         let pairs = exchange.distinct(proposed)?;
         exchange.note("pairs_proposed", pairs.n_rows);
-        let edges = match self.verify {
+        let scan: Box<Scan<'_>> = match self.verify {
             Verify::None => {
                 let unknown = |pair| Edge { pair, similarity: f64::NAN };
-                Box::new(exchange.scan_by_second(&pairs)?.map(move |pair| pair.map(unknown)))
+                Box::new(move |exchange: &mut dyn Exchange| -> Result<Rows<Edge>> {
+                    Ok(Box::new(exchange.scan_by_second(&pairs)?.map(move |pair| pair.map(unknown))))
+                })
             }
             Verify::Exact | Verify::Signature => {
                 let routed = exchange.route_to_task(pairs)?;
@@ -278,9 +335,10 @@ impl CorpusStage for MinHashStage {
                     let (edges, copies) = (exchange.sorted_scan(&edges)?, exchange.scan_by_first(&copies)?);
                     exchange.record(self.floor, edges, copies)?;
                 }
-                exchange.sorted_scan(&edges)?
+                Box::new(move |exchange: &mut dyn Exchange| exchange.sorted_scan(&edges))
             }
         };
+        let edges = scan(exchange)?;
         let edges = match audit.clone() {
             None => edges,
             Some(audit) => {
@@ -290,7 +348,14 @@ impl CorpusStage for MinHashStage {
         };
         let copies = exchange.scan_by_first(&copies)?.peekable();
         let stage = self.at_target(exchange)?;
-        let dropped = stage.rule(exchange, edges, Copies { pairs: copies, threshold: stage.threshold })?;
+        let copies = Copies { pairs: copies, threshold: stage.threshold };
+        let dropped = match stage.clusters {
+            Clustering::Anchors => stage.rule(exchange, edges, copies)?,
+            Clustering::Components => {
+                let components = Components::of(exchange, edges, &*scan, stage.threshold)?;
+                stage.rule_components(exchange, components, copies)?
+            }
+        };
         if let Some(audit) = audit.and_then(Rc::into_inner) {
             audit.into_inner().finish(exchange, &dropped)?.leave(exchange);
         }
@@ -309,8 +374,12 @@ impl CorpusStage for MinHashStage {
         &[EXACT_DUPLICATE, NEAR_DUPLICATE]
     }
 
-    fn is_dedup(&self) -> bool {
-        true
+    fn annotate(&self, doc: &Doc<'_>, ruled: Ruled<'_>, row: &mut Vec<Value>) {
+        self.duplicates.annotate(doc, ruled, row);
+    }
+
+    fn duplicates(&self) -> Option<&Duplicates> {
+        Some(&self.duplicates)
     }
 }
 
@@ -357,6 +426,31 @@ impl MinHashStage {
             copies.rule_of(doc, near, exchange)?;
         }
         copies.rule_rest(exchange)?;
+        Ok(dropped)
+    }
+}
+
+impl MinHashStage {
+    /// Drops all but the first of each component, and what they represent. Returns the documents that are
+    /// dropped, copies left out.
+    fn rule_components(
+        &self,
+        exchange: &mut dyn Exchange,
+        mut components: Components,
+        mut copies: Copies,
+    ) -> Result<DocSet> {
+        let mut dropped = exchange.bits();
+        components.others().for_each(|doc| dropped.insert(doc));
+        let mut near = |doc, as_one| {
+            let (kept, similarity) = components.stands_for(as_one)?;
+            Some(Duplicate { doc, kept, similarity, threshold: self.threshold, reason: NEAR_DUPLICATE })
+        };
+        for doc in dropped.iter() {
+            near(doc, doc).map_or(Ok(()), |near| exchange.drop(near))?;
+        }
+        while let Some(pair) = copies.next_if(|_| true)? {
+            exchange.drop(near(pair.second.doc, pair.first.doc).unwrap_or_else(|| copies.exact(pair)))?;
+        }
         Ok(dropped)
     }
 }
@@ -531,6 +625,8 @@ mod tests {
             "`floor` (0.9) must be above 0 and at most the threshold",
         );
         check_refused(MinHash { recall: 1.0, ..default() }, "`recall` (1)");
+        let chains = MinHash { floor: Some(0.5), clusters: Clustering::Components, ..default() };
+        check_refused(chains, "cut anew only with");
         check_refused(MinHash { n: 0, ..default() }, "`n`");
         check_refused(MinHash { leaders: 0, ..default() }, "`leaders`");
         check_refused(MinHash { bands: Some(3), ..default() }, "set together");

@@ -9,6 +9,8 @@ pub mod reuse;
 // What they are made of.
 mod audit;
 pub mod bands;
+pub mod components;
+pub mod duplicates;
 mod hash;
 pub mod keep;
 pub mod shingle;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::doc::{ContentKey, Doc, DocId, Value, content_key};
 use crate::error::{Error, Result};
 use crate::reuse::weight::{Curve, Weight};
-use crate::stage::{CorpusStage, EXTERNAL, Exchange, Settings, key_type};
+use crate::stage::{CorpusStage, EXTERNAL, Exchange, Ruled, Settings, key_type};
 
 /// Adds `reuse_count`, the uses of each document in training so far, and `sampling_weight`, what a further
 /// use is worth.
@@ -101,8 +101,8 @@ impl CorpusStage for ReuseStage {
         current.map_or(Ok(()), |(doc, uses)| exchange.give(doc, uses))
     }
 
-    fn annotate(&self, given: Option<u64>, row: &mut Vec<Value>) {
-        let uses = given.unwrap_or(0);
+    fn annotate(&self, _doc: &Doc<'_>, ruled: Ruled<'_>, row: &mut Vec<Value>) {
+        let uses = ruled.given.unwrap_or(0);
         row.push(Value::U32(u32::try_from(uses).unwrap_or(u32::MAX)));
         row.push(Value::F32(self.weight.of(uses) as f32));
     }

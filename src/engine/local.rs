@@ -13,8 +13,9 @@ use rayon::prelude::*;
 
 use super::{Cut, Engine};
 use crate::budget::{Budget, Progress, Total};
-use crate::doc::DocId;
+use crate::doc::{DocId, Value};
 use crate::error::{Error, Result};
+use crate::exchange::clusters::{Above, Cluster, clusters};
 use crate::exchange::drops::{self, DropRow};
 use crate::exchange::group::{GroupStats, Room, group_first_k};
 use crate::exchange::keys::KeyFile;
@@ -24,9 +25,9 @@ use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, buffer_size,
 use crate::exchange::verify::{VerifyStats, verify};
 use crate::format::Columns;
 use crate::pairs::Pairs;
-use crate::report::ExchangeReport;
+use crate::report::{ExchangeReport, LargeCluster, LargeClusters};
 use crate::run_dir::RunDir;
-use crate::stage::{DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table, Target};
+use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table, Target};
 use crate::store::{ClosedFile, LocalFile, ReadAt};
 use crate::tally::process_nanos;
 use crate::task::{self, PassJob, Reading, Resources, Source, TaskReport, Work};
@@ -143,7 +144,7 @@ impl Engine for Local {
             };
             progress.begin(format!("{}: keys meet", cut.pipeline.stages[index].name), Total::Unknown);
             progress.check()?;
-            meeting.begin_stage(index, section, stage.reasons());
+            meeting.begin_stage(index, section, stage.as_ref());
             stage.resolve(&mut meeting)?;
             section += stage.sections();
         }
@@ -176,6 +177,8 @@ struct Meeting<'r> {
     stage: usize,
     section: usize,
     reasons: &'static [&'static str],
+    /// Whether what it drops stays.
+    annotated: bool,
     n_tables: usize,
     report: ExchangeReport,
 }
@@ -205,13 +208,17 @@ impl<'r> Meeting<'r> {
             stage: 0,
             section: 0,
             reasons: &[],
+            annotated: false,
             n_tables: 0,
             report: ExchangeReport { pass: cut.pass.index, ..ExchangeReport::default() },
         })
     }
 
-    fn begin_stage(&mut self, stage: usize, section: usize, reasons: &'static [&'static str]) {
-        (self.stage, self.section, self.reasons) = (stage, section, reasons);
+    fn begin_stage(&mut self, index: usize, section: usize, stage: &dyn CorpusStage) {
+        (self.stage, self.section, self.reasons) = (index, section, stage.reasons());
+        self.annotated = stage.duplicates().is_some_and(|how| how.annotated);
+        // What the stage before has only annotated stays, and so is seen by this one.
+        self.gone.clone_from(&self.dropped);
     }
 
     /// The bytes that one sort or merge may hold, where `n` are going on.
@@ -307,8 +314,27 @@ impl<'r> Meeting<'r> {
     /// Writes the rulings of each task into the run directory.
     fn finish(mut self) -> Result<ExchangeReport> {
         let memory = self.memory(4);
+        let path = self.path("drops");
         let (spill, folder) = (&self.engine.spill, self.cut.run_dir.folder());
-        let drops = drops::settle(self.drops, &self.dropped, spill, memory)?;
+        drops::settle(self.drops, &self.dropped, spill, memory)?.write_to(&path)?;
+        let drops = [path.display().to_string()];
+        let counted: Vec<_> = self.cut.dedups().filter(|(_, how)| how.counted).collect();
+        let limits = self.cut.dedups().filter_map(|(stage, how)| Some((stage, Above::new(how.guards.max_cluster?))));
+        let mut above: Vec<_> = limits.collect();
+        if !counted.is_empty() || !above.is_empty() {
+            let mut members = merge_files::<DropRow>(&drops, memory, false)?;
+            for cluster in clusters(merge_files(&drops, memory, false)?) {
+                let cluster = cluster?;
+                above.iter_mut().for_each(|(_, above)| above.see(cluster));
+                let mut give =
+                    |doc, stage| self.rulings.push(Ruling { doc, stage, kind: RulingKind::Give(cluster.size) });
+                counted.iter().try_for_each(|(stage, _)| give(cluster.kept, *stage))?;
+                for member in members.by_ref().take(cluster.size as usize - 1) {
+                    let doc = member?.doc;
+                    counted.iter().filter(|(_, how)| how.annotated).try_for_each(|(stage, _)| give(doc, *stage))?;
+                }
+            }
+        }
         let names = |task: u32| match self.cut.pairs {
             Some(pairs) => pairs.names(task),
             None => {
@@ -317,7 +343,24 @@ impl<'r> Meeting<'r> {
             }
         };
         let rulings = &mut self.rulings;
-        drops::name(drops, names, |ruling| rulings.push(ruling))?;
+        let mut large: BTreeMap<_, _> =
+            above.iter().flat_map(|(_, above)| above.largest()).map(|c| (c.kept, None)).collect();
+        drops::name(merge_files(&drops, memory, false)?, names, |ruling| {
+            if let RulingKind::Drop { kept, kept_key, kept_id, .. } = &ruling.kind
+                && let Some(name @ None) = large.get_mut(kept)
+            {
+                *name = Some((kept_id.clone(), Value::Key(*kept_key).to_string()));
+            }
+            rulings.push(ruling)
+        })?;
+        for (stage, above) in above {
+            let named = |cluster: Cluster| {
+                let (id, key) = large[&cluster.kept].clone().expect("each cluster has a drop, which names it");
+                LargeCluster { id, key, documents: cluster.size }
+            };
+            let report = LargeClusters { above: above.n, largest: above.largest().map(named).collect() };
+            self.report.clusters.insert(self.cut.pipeline.stages[usize::from(stage)].name.clone(), report);
+        }
         let mut rulings = self.rulings.finish()?.peekable();
         for task in 0..self.cut.rows.len() as u32 {
             let path = RunDir::part(self.cut.pass.index, "rulings", task);
@@ -503,7 +546,9 @@ impl Exchange for Meeting<'_> {
 
     fn drop(&mut self, duplicate: Duplicate) -> Result<()> {
         self.gone.insert(duplicate.doc);
-        self.dropped.insert(duplicate.doc);
+        if !self.annotated {
+            self.dropped.insert(duplicate.doc);
+        }
         self.drops.push(DropRow {
             kept: duplicate.kept,
             doc: duplicate.doc,

@@ -21,7 +21,7 @@ use crate::plan::{self, Layout, Part, Piece, Shard, Task};
 use crate::report::{ExchangeReport, PassReport, Report};
 use crate::run_dir::{Begun, Identity, RunDir};
 use crate::schema;
-use crate::stage::{NeedKind, Stage};
+use crate::stage::{Duplicates, NeedKind, Stage};
 use crate::store::{Folder, runtime};
 use crate::task::{PassJob, Source, TaskReport};
 use recut::Recut;
@@ -58,6 +58,16 @@ pub struct Cut<'r> {
     pub schema: SchemaRef,
     /// The pairs of the run that this one cuts anew.
     pub pairs: Option<&'r Pairs>,
+}
+
+impl Cut<'_> {
+    /// The stages that rule on duplicates here, with their places in the pipeline.
+    pub fn dedups(&self) -> impl Iterator<Item = (u16, &Duplicates)> {
+        self.pass.emits.iter().filter_map(|&index| match &self.pipeline.stages[index].stage {
+            Stage::Corpus(stage) => Some((index as u16, stage.duplicates()?)),
+            _ => None,
+        })
+    }
 }
 
 /// What a user asks for.

@@ -6,7 +6,7 @@ use crate::doc::DocId;
 use crate::error::{Error, Result};
 use crate::exchange::names::NameRow;
 use crate::exchange::record::{Record, Ruling, RulingKind, take};
-use crate::exchange::sort::{RunReader, Sorted, Sorter, SpillDir};
+use crate::exchange::sort::{RunReader, Sorter, SpillDir};
 use crate::stage::DocSet;
 
 /// A document that is dropped for another. Ordered by the one that is kept.
@@ -108,7 +108,7 @@ impl Record for ByDoc {
 /// Makes every drop name a document that stays. Within one stage it does already; but what an earlier stage
 /// kept, a later stage of the same exchange may have dropped, and then the earlier one's drops go for the
 /// same document that it went for.
-pub fn settle(drops: Sorter<DropRow>, dropped: &DocSet, spill: &SpillDir, memory: usize) -> Result<Sorted<DropRow>> {
+pub fn settle(drops: Sorter<DropRow>, dropped: &DocSet, spill: &SpillDir, memory: usize) -> Result<Sorter<DropRow>> {
     let mut drops = drops;
     loop {
         let (mut again, mut by_doc) = (Sorter::new(spill, memory), Sorter::new(spill, memory));
@@ -120,7 +120,7 @@ pub fn settle(drops: Sorter<DropRow>, dropped: &DocSet, spill: &SpillDir, memory
             by_doc.push(ByDoc(row))?;
         }
         if !astray {
-            return again.finish();
+            return Ok(again);
         }
         let mut by_doc = by_doc.finish()?.peekable();
         drops = Sorter::new(spill, memory);
@@ -163,7 +163,7 @@ fn through(a: f64, b: f64) -> f64 {
 
 /// Turns drops, in the order of the kept documents, into rulings that name those. `names` opens a task's names.
 pub fn name(
-    drops: Sorted<DropRow>,
+    drops: impl Iterator<Item = Result<DropRow>>,
     names: impl Fn(u32) -> Result<RunReader<NameRow>>,
     mut rule: impl FnMut(Ruling) -> Result<()>,
 ) -> Result<()> {
@@ -220,7 +220,7 @@ mod tests {
             dropped.insert(doc);
             sorter.push(DropRow { kept, doc, stage: 0, reason: 0, similarity, threshold: 0.8 }).expect("room");
         }
-        let settled = settle(sorter, &dropped, &spill, 1 << 10).expect("room");
+        let settled = settle(sorter, &dropped, &spill, 1 << 10).and_then(Sorter::finish).expect("room");
         let mut rows: Vec<_> =
             settled.map(|row| row.map(|row| (row.doc.row(), row.kept.row(), row.similarity)).expect("read")).collect();
         rows.sort_by_key(|row| row.0);

@@ -6,6 +6,7 @@
 //! sort    rows in any order, any number     -> the same rows in order, through sorted runs on a local disk
 //! sets    the candidates of a task          -> one file of sets, read by row
 //! verify  routed pairs, sets of both sides  -> edges: the pairs that are alike enough
+//! clusters  settled drops, by who stays     -> the documents that stand for others, and for how many
 //! ```
 //!
 //! Everything here holds a bounded amount of memory, given by the caller, whatever the corpus looks like:
@@ -14,6 +15,7 @@
 //! never wrong data. Which files exist, and who runs what where, is for the engines to say.
 
 pub mod blocks;
+pub mod clusters;
 pub mod drops;
 pub mod group;
 pub mod keys;

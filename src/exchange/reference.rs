@@ -251,13 +251,14 @@ mod tests {
 
     use super::*;
     use crate::canonical::canonical;
+    use crate::corpus::components::Clustering;
     use crate::corpus::exact::{EXACT_DUPLICATE, Exact};
     use crate::corpus::keep::Keep;
     use crate::corpus::minhash::{MinHash, NEAR_DUPLICATE, Verify};
     use crate::corpus::reuse::Reuse;
     use crate::corpus::shingle::{Shingler, Units};
     use crate::doc::{ContentKey, Value, content_key};
-    use crate::stage::Settings;
+    use crate::stage::{Ruled, Settings};
 
     const TASK_SIZE: usize = 7;
 
@@ -312,7 +313,7 @@ mod tests {
             let expected: Vec<_> = (0..4).filter(|&doc| doc != kept).map(|doc| (doc, kept, EXACT_DUPLICATE)).collect();
             let rows: Vec<_> = columns.iter().map(|columns| Row { columns, ..bare("same") }).collect();
             let keep: Keep = keep.parse().expect("a policy");
-            assert_eq!(drops(&rows, Exact { keep: keep.clone() }), expected, "{keep}");
+            assert_eq!(drops(&rows, Exact { keep: keep.clone(), ..Exact::default() }), expected, "{keep}");
             assert_eq!(drops(&rows, MinHash { keep, ..MinHash::default() }), expected);
         };
         check("first", 0);
@@ -352,6 +353,13 @@ mod tests {
         let texts = ["a b c d e f g h i j", "b c d e f g h i j k", "c d e f g h i j k l"];
         let settings = MinHash { threshold: 0.7, ..MinHash::default() };
         assert_eq!(drops_of(&texts, settings), [(1, 0, NEAR_DUPLICATE)]);
+    }
+
+    #[test]
+    fn chains_can_be_closed() {
+        let texts = ["a b c d e f g h i j", "b c d e f g h i j k", "c d e f g h i j k l", "x y z"];
+        let settings = MinHash { threshold: 0.7, clusters: Clustering::Components, ..MinHash::default() };
+        assert_eq!(drops_of(&texts, settings), [(1, 0, NEAR_DUPLICATE), (2, 0, NEAR_DUPLICATE)]);
     }
 
     #[test]
@@ -437,15 +445,51 @@ mod tests {
         dropped
     }
 
+    /// What chains make of all pairs: of what they link only the first in the order stays. A similarity that is
+    /// below the threshold was not measured.
+    fn chains_by_brute_force(texts: &[String], threshold: f64, keep: &Keep) -> BTreeMap<usize, (usize, Option<f64>)> {
+        let mut order: Vec<_> = (0..texts.len()).map(|at| (keep.rank(&Doc::bare(&texts[at])), at)).collect();
+        order.sort_unstable();
+        let keys: Vec<_> = texts.iter().map(|text| content_key(text)).collect();
+        let mut ruled: BTreeMap<usize, (usize, Option<f64>)> = BTreeMap::new();
+        let mut seen = vec![false; texts.len()];
+        for &(_, first) in &order {
+            let mut reached = vec![first];
+            while let Some(doc) = reached.pop() {
+                if std::mem::replace(&mut seen[doc], true) {
+                    continue;
+                }
+                for other in 0..texts.len() {
+                    let copy = keys[doc] == keys[other];
+                    if !seen[other] && (copy || jaccard(&texts[doc], &texts[other]) >= threshold) {
+                        reached.push(other);
+                    }
+                }
+                if doc != first {
+                    let same = keys[doc] == keys[first];
+                    let similarity = if same { 1.0 } else { jaccard(&texts[doc], &texts[first]) };
+                    ruled.insert(doc, (first, Some(similarity).filter(|&similarity| similarity >= threshold)));
+                }
+            }
+        }
+        ruled
+    }
+
     fn check_brute_force(texts: &[String], threshold: f64, keep: &Keep) {
         // Bands so loose, and leaders so many, that no pair escapes.
         let (bands, rows, leaders) = (Some(200), Some(1), usize::MAX);
         let settings = MinHash { threshold, keep: keep.clone(), bands, rows, leaders, ..MinHash::default() };
         let rows: Vec<_> = texts.iter().map(|text| bare(text)).collect();
-        let rulings = rulings(&rows, &settings.build().expect("sound"));
+        let rulings = rulings(&rows, &settings.clone().build().expect("sound"));
         let found: BTreeMap<_, _> =
             rulings.drops.values().map(|drop| (number(drop.doc), (number(drop.kept), drop.similarity))).collect();
         assert_eq!(found, by_brute_force(texts, threshold, keep));
+        let stage = MinHash { clusters: Clustering::Components, ..settings }.build().expect("sound");
+        let chained = exchange(&rows, TASK_SIZE, &stage).expect("a temporary folder");
+        let measured = |drop: &Duplicate| Some(drop.similarity).filter(|similarity| !similarity.is_nan());
+        let found: BTreeMap<_, _> =
+            chained.drops.values().map(|drop| (number(drop.doc), (number(drop.kept), measured(drop)))).collect();
+        assert_eq!(found, chains_by_brute_force(texts, threshold, keep));
     }
 
     proptest! {
@@ -568,7 +612,7 @@ mod tests {
         let stage = Reuse::default().build().expect("sound");
         let row = |given| {
             let mut row = Vec::new();
-            stage.annotate(given, &mut row);
+            stage.annotate(&Doc::bare("a"), Ruled { given, duplicate: None }, &mut row);
             row
         };
         assert_eq!(row(None), [Value::U32(0), Value::F32(1.0)]);

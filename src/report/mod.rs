@@ -11,8 +11,11 @@ use crate::plan::{Layout, Shard};
 use crate::tally::{StageTally, Tally};
 use crate::task::{Failure, TaskReport};
 
+pub mod alarms;
 pub mod curve;
 pub mod table;
+
+pub use alarms::Alarm;
 
 /// What happened in a run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub struct Report {
     pub stages: Vec<StageReport>,
     /// The exchanges.
     pub exchanges: Vec<ExchangeReport>,
+    /// What the guards of stages call out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
     /// Files that could not be read to the end.
     pub failed: Vec<Failure>,
     /// Input files.
@@ -104,6 +110,9 @@ pub struct ExchangeReport {
     /// The threshold that was chosen by what it keeps.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub choice: Option<Choice>,
+    /// The clusters above `max_cluster`, by the stage that sets it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<String, LargeClusters>,
     /// Documents ruled on.
     pub rulings: u64,
     /// Bytes of temporary files for sorting.
@@ -115,6 +124,26 @@ pub struct ExchangeReport {
     /// Core seconds it took.
     #[serde(default)]
     pub core_seconds: f64,
+}
+
+/// The clusters of duplicates above a limit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct LargeClusters {
+    /// How many there are.
+    pub above: u64,
+    /// The largest, at most ten, the largest first.
+    pub largest: Vec<LargeCluster>,
+}
+
+/// A cluster of duplicates, named by the document that stands for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LargeCluster {
+    /// Its id, where the corpus has ids.
+    pub id: Option<String>,
+    /// Its content key, in hexadecimal digits.
+    pub key: String,
+    /// How many documents it stands for, itself included.
+    pub documents: u64,
 }
 
 /// What happened in a pass.
@@ -151,6 +180,7 @@ impl Report {
             let time_share = tally.nanos as f64 / (stage_nanos as f64).max(1.0);
             StageReport { name: spec.name.clone(), stage: spec.kind.to_owned(), tally, time_share }
         });
+        let stages: Vec<_> = stages.collect();
         let counts_tokens =
             pipeline.stages.iter().any(|spec| spec.stage.columns().iter().any(|column| column.name() == "token_count"));
         let report = Self {
@@ -164,7 +194,8 @@ impl Report {
             bytes_kept: sum(last, |tally| tally.bytes_kept),
             tokens_kept: counts_tokens.then(|| sum(last, |tally| tally.tokens_kept)),
             reader: total.door.dropped.clone(),
-            stages: stages.collect(),
+            alarms: alarms::raised(pipeline, &stages, &exchanges),
+            stages,
             failed,
             input_files: shards.len(),
             tasks: first.tasks.len(),

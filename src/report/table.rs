@@ -38,6 +38,7 @@ impl Report {
             let _ = writeln!(table, "\n{}", said(choice));
         }
         self.add_audits(&mut table);
+        self.add_alarms(&mut table);
         self.add_speed(&mut table);
         table
     }
@@ -60,6 +61,10 @@ impl Report {
             row("kept", self.rows_kept, of_all(self.rows_kept), text_kept),
             row("rejected", self.rows_rejected, of_all(self.rows_rejected), reasons),
         ];
+        let marked = self.stages.iter().map(|stage| stage.tally.marked).sum();
+        if marked > 0 {
+            rows.push(row("marked", marked, of_all(marked), "as duplicates among them, in `duplicate_of`".to_owned()));
+        }
         if !self.failed.is_empty() {
             let more = if self.rows_failed_known { "" } else { " or more" };
             let broken = format!("{more} not read; {} broke:", files(self.failed.len()));
@@ -103,6 +108,15 @@ impl Report {
                 count(note("audit_dropped_unlike_any_kept")),
                 count(note("audit_dropped")),
             );
+        }
+    }
+
+    fn add_alarms(&self, out: &mut String) {
+        if !self.alarms.is_empty() {
+            out.push_str("\ncalled out:\n");
+        }
+        for alarm in &self.alarms {
+            let _ = writeln!(out, "    {}: {}", alarm.stage, alarm.message);
         }
     }
 
@@ -220,6 +234,7 @@ fn share(part: u64, whole: u64) -> String {
     if part == 0 { String::new() } else { percent(part, whole) }
 }
 
+/// A share of a whole, in percent.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     let percent = part as f64 / (whole as f64).max(1.0) * 100.0;
     if part > 0 && percent < 0.05 { "< 0.1 %".into() } else { format!("{percent:.1} %") }
