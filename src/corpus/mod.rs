@@ -7,11 +7,14 @@ pub mod minhash;
 pub mod reuse;
 
 // What they are made of.
+pub mod affine;
 mod audit;
 pub mod bands;
 mod hash;
 pub mod keep;
+pub mod profile;
 pub mod shingle;
+pub mod simplify;
 pub mod sketch;
 
 /// Every corpus stage, in the order they are listed to users.
