@@ -143,6 +143,13 @@ pub(super) mod tests {
         permutations: Vec<Permutations>,
         pub(in crate::corpus) documents: Vec<Document>,
         pub(in crate::corpus) simplified: Vec<[String; 2]>,
+        pub(in crate::corpus) english: Vec<English>,
+    }
+
+    #[derive(Deserialize)]
+    pub(in crate::corpus) struct English {
+        pub(in crate::corpus) text: String,
+        pub(in crate::corpus) words: Vec<String>,
     }
 
     #[derive(Deserialize)]

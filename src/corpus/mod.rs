@@ -10,6 +10,7 @@ pub mod reuse;
 pub mod affine;
 mod audit;
 pub mod bands;
+mod english;
 mod hash;
 pub mod keep;
 pub mod profile;

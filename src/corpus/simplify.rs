@@ -4,15 +4,16 @@
 //! spaces, and runs of white space one; it is decomposed (NFD) and loses its nonspacing marks. Every `n` words in a row,
 //! joined by single spaces, are a shingle, known by its xxHash64; fewer words than `n` give none.
 //!
-//! Words are [our own](crate::text::words): datatrove cuts with a tokenizer for each language (spaCy for English,
-//! jieba for Chinese), which mostly agrees in languages that put spaces between words, and not in those that do not.
+//! Words are cut [as in English](super::english). For other languages datatrove has other tokenizers (jieba for
+//! Chinese), and with them other shingles.
 
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh64::xxh64;
 
-use crate::text::{is_digit, is_nonspacing_mark, is_punctuation, is_space, words};
+use super::english::words;
+use crate::text::{is_digit, is_nonspacing_mark, is_punctuation, is_space};
 
 /// What shingling needs on the way: kept from one text to the next, so that nothing is allocated for each.
 #[derive(Debug, Clone, Default)]
@@ -28,12 +29,12 @@ impl Simplified {
         let simplified = self.text.simplify(text);
         self.joined.clear();
         self.words.clear();
-        for word in words(simplified) {
+        words(simplified, |word| {
             let from = self.joined.len();
             self.joined.push_str(word);
             self.words.push(from..self.joined.len());
             self.joined.push(' ');
-        }
+        });
         let bytes = self.joined.as_bytes();
         out.extend(self.words.windows(n).map(|words| xxh64(&bytes[words[0].start..words[n - 1].end], 0)));
     }
@@ -162,7 +163,7 @@ fn number_end(text: &str, at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::affine::tests::golden;
+    use crate::corpus::affine::tests::{English, golden};
 
     fn simplify(text: &str) -> String {
         Simplifier::default().simplify(text).to_owned()
@@ -180,12 +181,27 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn check_words(simplified: &str, expected: &[String]) {
+        let mut found = Vec::new();
+        words(simplified, |word| found.push(word));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn english_words_are_those_of_datatrove() {
+        let golden = golden();
+        assert!(golden.english.len() >= 4);
+        for English { text, words } in golden.english {
+            check_words(&simplify(&text), &words);
+        }
+    }
+
     #[test]
     fn the_same_words_have_the_same_shingles_as_in_datatrove() {
         let mut simplified = Simplified::default();
         for document in golden().documents {
-            let found: Vec<_> = words(&document.simplified).collect();
-            assert_eq!(found, document.words, "{}", document.name);
+            check_words(&document.simplified, &document.words);
             for signature in document.signatures {
                 let mut shingles = Vec::new();
                 simplified.shingles(&document.text, signature.n, &mut shingles);

@@ -1,10 +1,11 @@
 """Writes what datatrove itself makes of some documents: the truth that the profile `datatrove-0.10` is held against.
 
-    python3 -m venv venv && venv/bin/pip install "datatrove==0.10.1" "xxhash<4"
+    python3 -m venv venv && venv/bin/pip install "datatrove==0.10.1" "xxhash<4" tokenizers "spacy<3.9"
     venv/bin/python tests/golden/minhash_datatrove.py > tests/golden/minhash_datatrove.json
 
-The words are given, not found: its tokenizers (spaCy, jieba) are not what is compared here. All else runs as
-published: the normalization, the shingles, the permutations, the signatures.
+For documents the words are given, not found, so that its tokenizers (spaCy, jieba) have no say. All else runs as
+published: the normalization, the shingles, the permutations, the signatures. What its English tokenizer makes of some
+texts stands apart.
 """
 
 import json
@@ -15,6 +16,7 @@ from importlib.metadata import version
 
 from datatrove.pipeline.dedup import minhash
 from datatrove.utils.text import simplify_text
+from spacy.lang.char_classes import UNITS
 
 # Bands, rows, words of a shingle.
 SHAPES = [(14, 8, 5), (20, 7, 5), (1, 3, 2)]
@@ -43,6 +45,14 @@ DOCUMENTS = {
     "long": " ".join(f"word{i % 97} {i * 7919 % 1009}x y{i % 5}" for i in range(70)),
 }
 
+# Besides, all contractions and units that the tokenizer knows.
+ENGLISH = [
+    "I cannot say I don't like it; I'm sure they'd've said it's 5 km, 12.5kg or 30mph at 10am. It wasn't theirs!",
+    "Set the id to 3 and the size to 64MB or 2.5 GB: 1m, 20m0m, x5m, 7in, 100ft², 6µm. Wed, im, well, hell, ill, its.",
+    "──── ███░░ ★★★☆☆ 5★ a → b ·· • one ‘quoted’ £5 5€ 20°C ©2024 naïve ÀÉ",
+    "His ids, hid, rid, aids, amid, sites, cant't, ives, theses, this, thiss; wont to, gonnas and y'all.",
+]
+
 # What normalization meets: letters of several kinds of case, marks of all classes, digits, separators, white space,
 # punctuation that is on the list and such that is not.
 POOL = list(
@@ -60,15 +70,20 @@ def main():
     rng = random.Random(7)
     pool = POOL + list("abc  12") * 6
     fuzz = ["".join(rng.choices(pool, k=rng.randint(1, 12))) for _ in range(600)]
+    tokenizer = minhash.load_word_tokenizer("eng")
+    rules = [rule for rule in tokenizer.tokenizer.tokenizer.rules if re.fullmatch(r"[a-z0-9]+", rule)]
+    english = ENGLISH + [" ".join(rules), " ".join(f"5{unit}" for unit in UNITS.split("|"))]
     words = Words()
     minhash.load_word_tokenizer = lambda language: words
     golden = {
         "datatrove": version("datatrove"),
         "xxhash": version("xxhash"),
+        "spacy": version("spacy"),
         "python": sys.version.split()[0],
         "permutations": [permutations(*shape) for shape in SHAPES],
         "documents": [document(name, text, words) for name, text in DOCUMENTS.items()],
         "simplified": [[text, simplify_text(text)] for text in fuzz],
+        "english": [{"text": text, "words": tokenizer.word_tokenize(simplify_text(text))} for text in english],
     }
     sys.stdout.write(lines(golden) + "\n")
 
