@@ -15,11 +15,13 @@ pub(super) fn words<'t>(simplified: &'t str, mut push: impl FnMut(&'t str)) {
             push(word);
             continue;
         };
-        if first.is_ascii_lowercase() && word.len() <= LONGEST && b"adelmst".contains(last) {
-            if let Ok(found) = CONTRACTIONS.binary_search_by(|(whole, _)| whole.as_str().cmp(word)) {
-                CONTRACTIONS[found].1.split(' ').for_each(&mut push);
-                continue;
-            }
+        if first.is_ascii_lowercase()
+            && word.len() <= LONGEST
+            && b"adelmst".contains(last)
+            && let Ok(found) = CONTRACTIONS.binary_search_by(|(whole, _)| whole.as_str().cmp(word))
+        {
+            CONTRACTIONS[found].1.split(' ').for_each(&mut push);
+            continue;
         }
         if !first.is_ascii() && !word.starts_with(|c| is_word_char(c) || is_mark(c)) {
             // Our words join a symbol that is repeated.

@@ -21,8 +21,8 @@ pub enum Profile {
     Default,
     /// As datatrove 0.10 does for FineWeb: in simplified text (no punctuation, no accents, every number 0), hashed
     /// by xxHash64, sketched by its 64-bit permutations in 14 bands of 8 rows unless `recall`, or `bands` and
-    /// `rows`, say otherwise. Given the same words, signatures are the same to the bit; words are cut by our rules,
-    /// where datatrove has a tokenizer for each language. Fewer than `n` words have no shingle.
+    /// `rows`, say otherwise. Given the same words, signatures are the same to the bit, and words are cut as its English
+    /// tokenizer does; for Chinese it uses a dictionary, where we take characters. Fewer than `n` words have no shingle.
     #[serde(rename = "datatrove-0.10")]
     Datatrove,
 }

@@ -58,11 +58,8 @@ impl Simplifier {
         self.composed.clear();
         (self.begun, self.space) = (false, false);
         // Of all capitals, only a sigma's lower case depends on what stands around it.
-        if text.contains('Σ') {
-            self.push_all(&text.to_lowercase())
-        } else {
-            self.push_all(text)
-        }
+        let lowered = text.contains('Σ').then(|| text.to_lowercase());
+        self.push_all(lowered.as_deref().unwrap_or(text));
         self.decompose();
         // A space can be next to nothing but marks that went.
         self.out.trim_matches(' ')
