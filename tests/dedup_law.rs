@@ -228,6 +228,10 @@ fn a_profile_says_what_is_alike() {
     assert_eq!(dropped("--profile datatrove-0.10 --recall 0.9"), alike);
     assert_eq!(dropped("--profile datatrove-0.10 --bands 3 --rows 7"), alike);
     assert_eq!(dropped("--profile datatrove-0.10 --verify signature"), alike);
+    assert_eq!(dropped("--profile datatrove-0.10 --audit 9"), alike);
+    let notes = &work.left("out--profiledatatrove-0.10--audit9").report()["exchanges"][0]["notes"]["minhash"];
+    // Both are in the sample, and each is like the other.
+    assert_eq!((&notes["audit_pairs"], &notes["audit_pairs_found"]), (&2.into(), &2.into()), "{notes}");
     let [(id, of, similarity)] = &dropped("--profile datatrove-0.10 --verify none")[..] else { panic!("one pair") };
     assert!((id.as_str(), of.as_str()) == ("plain", "accents") && similarity.is_nan());
     let with_shorter = dropped("--profile datatrove-0.10 --ngram 4");

@@ -20,7 +20,7 @@ pub enum Profile {
     #[serde(rename = "default")]
     Default,
     /// As datatrove 0.10 does for FineWeb: in simplified text (no punctuation, no accents, every number 0), hashed
-    /// by xxHash64, sketched by its 64-bit permutations in 14 bands of 8 rows unless `recall`, or `bands` and
+    /// by xxHash64, sketched by its 64-bit permutations in 14 bands of 8 rows unless `floor`, `recall`, or `bands` and
     /// `rows`, say otherwise. Given the same words, signatures are the same to the bit, and words are cut as its English
     /// tokenizer does; for Chinese it uses a dictionary, where we take characters. Fewer than `n` words have no shingle.
     #[serde(rename = "datatrove-0.10")]
