@@ -7,8 +7,11 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use documents::{chinese, english};
 use trommel::canonical::{canonical, composed};
-use trommel::corpus::minhash::MinHash;
+use trommel::corpus::affine::Affine;
+use trommel::corpus::minhash::{MinHash, MinHashStage};
+use trommel::corpus::profile::Profile;
 use trommel::corpus::shingle::{Shingler, Units};
+use trommel::corpus::simplify::Simplified;
 use trommel::corpus::sketch::sketch;
 use trommel::doc::{Doc, content_key};
 use trommel::exchange::record::KeyRow;
@@ -57,15 +60,26 @@ fn texts(criterion: &mut Criterion) {
                 }
             });
         });
-        group.bench_function("keys of minhash", |b| {
+        let mut simplified = Simplified::default();
+        group.bench_function("shingles of datatrove", |b| {
             b.iter(|| {
-                let mut sum = 0;
                 for text in &documents {
-                    stage.keys(&Doc::bare(text), &mut |_, key| sum ^= key);
+                    shingles.clear();
+                    simplified.shingles(text, 5, &mut shingles);
+                    black_box(&shingles);
                 }
-                sum
             });
         });
+        let keys = |stage: &MinHashStage| {
+            let mut sum = 0;
+            for text in &documents {
+                stage.keys(&Doc::bare(text), &mut |_, key| sum ^= key);
+            }
+            sum
+        };
+        group.bench_function("keys of minhash", |b| b.iter(|| keys(&stage)));
+        let datatrove = MinHash { profile: Profile::Datatrove, ..MinHash::default() }.build().expect("sound");
+        group.bench_function("keys of minhash, as datatrove", |b| b.iter(|| keys(&datatrove)));
         group.bench_function("set for verification", |b| {
             b.iter(|| {
                 for text in &documents {
@@ -82,6 +96,7 @@ fn texts(criterion: &mut Criterion) {
 /// From shingles to slots, by the number of shingles.
 fn sketches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("sketch of {SLOTS} slots"));
+    let affine = Affine::new(SLOTS);
     for n in [10u64, 100, 300, 1000, 10_000] {
         let shingles: Vec<u64> = (0..n).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
         group.throughput(Throughput::Elements(n));
@@ -90,6 +105,12 @@ fn sketches(criterion: &mut Criterion) {
             b.iter(|| {
                 slots.clear();
                 sketch(black_box(&shingles), SLOTS, &mut slots);
+            });
+        });
+        group.bench_function(format!("{n} shingles, by permutations"), |b| {
+            b.iter(|| {
+                slots.clear();
+                affine.sketch(black_box(&shingles), &mut slots);
             });
         });
     }

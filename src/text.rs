@@ -64,6 +64,11 @@ pub fn is_mark(c: char) -> bool {
     !c.is_ascii() && CLASSES.mark.contains(c)
 }
 
+/// Whether the character is a mark that takes no room of its own, such as an accent (general category Mn).
+pub fn is_nonspacing_mark(c: char) -> bool {
+    !c.is_ascii() && CLASSES.nonspacing_mark.contains(c)
+}
+
 /// Whether the character is a Han ideograph or kana, that is, written without spaces between words and
 /// counted as a unit of its own. Hangul is written with spaces and is not in the class.
 pub fn is_cjk(c: char) -> bool {
@@ -234,6 +239,7 @@ struct Classes {
     digit: CharSet,
     word: CharSet,
     mark: CharSet,
+    nonspacing_mark: CharSet,
     upper: CharSet,
     category_p: CharSet,
     punctuation: CharSet,
@@ -245,6 +251,7 @@ static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
     digit: CharSet::of(r"\p{Nd}"),
     word: CharSet::of(r"[\p{L}\p{N}_]"),
     mark: CharSet::of(r"\p{M}"),
+    nonspacing_mark: CharSet::of(r"\p{Mn}"),
     upper: CharSet::of(r"[[\p{Lu}\p{Lt}]--[\u{13a0}-\u{13f5}]]"),
     category_p: CharSet::of(r"\p{P}"),
     punctuation: CharSet::of(PUNCTUATION),

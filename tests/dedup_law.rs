@@ -227,6 +227,44 @@ fn the_one_that_stays_is_the_one_asked_for() {
 }
 
 #[test]
+fn a_profile_says_what_is_alike() {
+    let work = Work::new();
+    let lines = [
+        ("accents", "Le café naïve de l'été : 12,5 km à pied, un soir de 1998 (peut-être)."),
+        ("plain", "le cafe naive de l ete 3 km a pied un soir de 2024 peut etre"),
+        ("four-words", "Three mice, one cat."),
+        ("four-words-again", "three mice one cat"),
+        ("other", "Nothing of this has anything to do with what stands above it, or so it seems."),
+    ];
+    let lines = lines.map(|(id, text)| serde_json::json!({ "id": id, "text": text }).to_string());
+    work.write("in.jsonl", lines.join("\n"));
+    let dropped = |more: &str| {
+        let output = format!("out{}", more.replace(' ', ""));
+        work.run(&format!("dedup in.jsonl {output} {more}")).ends_with(0);
+        let left = work.left(&output);
+        left.adds_up();
+        rejected(&left).into_iter().map(|row| (row.id, row.duplicate_of, row.similarity)).collect::<Vec<_>>()
+    };
+    let pair = |id: &str, of: &str| (id.to_owned(), of.to_owned(), 1.0);
+    assert_eq!(dropped(""), [pair("four-words-again", "four-words")]);
+    assert_eq!(dropped("--profile default"), dropped(""));
+    // Four words are no shingle there.
+    let alike = [pair("plain", "accents")];
+    assert_eq!(dropped("--profile datatrove-0.10"), alike);
+    assert_eq!(dropped("--profile datatrove-0.10 --recall 0.9"), alike);
+    assert_eq!(dropped("--profile datatrove-0.10 --bands 3 --rows 7"), alike);
+    assert_eq!(dropped("--profile datatrove-0.10 --verify signature"), alike);
+    assert_eq!(dropped("--profile datatrove-0.10 --audit 9"), alike);
+    let notes = &work.left("out--profiledatatrove-0.10--audit9").report()["exchanges"][0]["notes"]["minhash"];
+    // Both are in the sample, and each is like the other.
+    assert_eq!((&notes["audit_pairs"], &notes["audit_pairs_found"]), (&2.into(), &2.into()), "{notes}");
+    let [(id, of, similarity)] = &dropped("--profile datatrove-0.10 --verify none")[..] else { panic!("one pair") };
+    assert!((id.as_str(), of.as_str()) == ("plain", "accents") && similarity.is_nan());
+    let with_shorter = dropped("--profile datatrove-0.10 --ngram 4");
+    assert_eq!(with_shorter, [pair("plain", "accents"), pair("four-words-again", "four-words")]);
+}
+
+#[test]
 fn conditions_hold_for_corpus_stages() {
     let work = Work::new();
     let documents = corpus::documents(34, 500);

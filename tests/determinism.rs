@@ -30,6 +30,12 @@ counts = true
 [[stage]]
 use = "content_key"
 [[stage]]
+name = "as_published"
+use = "minhash"
+profile = "datatrove-0.10"
+n = 2
+verify = "none"
+[[stage]]
 use = "reuse"
 "#;
 

@@ -12,8 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::canonical::composed;
-use crate::corpus::shingle::{Shingler, Units};
+use crate::corpus::profile::{Method, Scratch};
 use crate::doc::DocId;
 use crate::error::Result;
 use crate::stage::{DocSet, Exchange, Pair, PairJudge};
@@ -53,7 +52,7 @@ impl Audit {
     pub(super) fn begin(
         exchange: &mut dyn Exchange,
         section: usize,
-        shingler: Shingler,
+        method: Method,
         threshold: f64,
         (n, seed): (usize, u64),
     ) -> Result<Self> {
@@ -68,7 +67,7 @@ impl Audit {
         }
         let mut sample = exchange.bits();
         least.iter().for_each(|(_, doc)| sample.insert(*doc));
-        Ok(Self { threshold, sets: TrueSets(shingler), members, sample, found: BTreeSet::new() })
+        Ok(Self { threshold, sets: TrueSets(method), members, sample, found: BTreeSet::new() })
     }
 
     /// Takes note of a pair that was found.
@@ -187,11 +186,11 @@ fn interval(clusters: &[(f64, f64)]) -> (f64, f64) {
 }
 
 /// Shingle sets, whatever pairs are otherwise judged by.
-struct TrueSets(Shingler);
+struct TrueSets(Method);
 
 impl PairJudge for TrueSets {
     fn set(&self, text: &str, set: &mut Vec<u64>) {
-        self.0.set(&composed(text), &mut Units::default(), set);
+        self.0.set(&self.0.form(text), &mut Scratch::default(), set);
     }
 
     fn floor(&self) -> f64 {

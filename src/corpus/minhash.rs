@@ -13,15 +13,16 @@ use arrow::datatypes::Field;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::canonical::{canonical, composed};
+use crate::canonical::canonical;
 use crate::corpus::audit::Audit;
 use crate::corpus::bands::Bands;
 use crate::corpus::components::{Clustering, Components, Scan};
 use crate::corpus::duplicates::{self, Mode, OnAlarm};
 use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
-use crate::corpus::shingle::{Shingler, Unit, Units};
-use crate::corpus::sketch::{MAX_SLOTS, band_keys, sketch};
+use crate::corpus::profile::{self, Method, Profile};
+use crate::corpus::shingle::{Shingler, Unit};
+use crate::corpus::sketch::{MAX_SLOTS, band_keys};
 use crate::doc::{Doc, Value, canonical_key};
 use crate::error::Result;
 use crate::stage::{
@@ -54,11 +55,15 @@ pub struct MinHash {
     /// The same for a number of documents.
     pub target_docs: Option<u64>,
     /// The part of the pairs exactly at the floor that must be proposed; of more similar ones, more are.
-    pub recall: f64,
-    /// The number of bands of the sketch, set together with `rows`. Default: chosen from floor and recall.
+    /// Default: 0.99, or what the bands of the profile find.
+    pub recall: Option<f64>,
+    /// The number of bands of the sketch, set together with `rows`. Default: those of the profile if it has some
+    /// and neither `floor` nor `recall` is set, else chosen from floor and recall.
     pub bands: Option<usize>,
     /// The slots in a band, all of which two documents must share to meet there.
     pub rows: Option<usize>,
+    /// How texts are cut into shingles, and these sketched.
+    pub profile: Profile,
     /// How many units make a shingle.
     pub n: usize,
     /// What a shingle is made of: `"words"` (characters in Chinese and Japanese) or `"chars"`.
@@ -115,6 +120,9 @@ pub enum Verify {
     None,
 }
 
+/// The recall that a threshold alone asks for.
+const RECALL: f64 = 0.99;
+
 impl Default for MinHash {
     fn default() -> Self {
         let Shingler { n, unit } = Shingler::default();
@@ -123,9 +131,10 @@ impl Default for MinHash {
             floor: None,
             target_tokens: None,
             target_docs: None,
-            recall: 0.99,
+            recall: None,
             bands: None,
             rows: None,
+            profile: Profile::Default,
             n,
             unit,
             keep: Keep::First,
@@ -179,7 +188,10 @@ impl Settings for MinHash {
                 .to_owned());
         }
         let bands = match (self.bands, self.rows) {
-            (None, None) => Bands::choose(floor, self.recall)?,
+            (None, None) => match self.profile.bands() {
+                Some(published) if self.floor.is_none() && self.recall.is_none() => published,
+                _ => Bands::choose(floor, self.recall.unwrap_or(RECALL))?,
+            },
             (Some(bands), Some(rows)) => {
                 let slots = bands.checked_mul(rows).filter(|slots| (1..=MAX_SLOTS).contains(slots));
                 slots.ok_or(format!("`bands` times `rows` ({bands} x {rows}) must be 1 to {MAX_SLOTS}"))?;
@@ -192,8 +204,8 @@ impl Settings for MinHash {
             target,
             floor,
             records: self.floor.is_some(),
+            method: self.profile.build(self.n, self.unit, bands.slots())?,
             bands,
-            shingler: Shingler { n: self.n, unit: self.unit },
             keep: self.keep,
             verify: self.verify,
             leaders: self.leaders,
@@ -241,7 +253,7 @@ pub struct MinHashStage {
     /// Whether the pairs stay when the run is done.
     records: bool,
     bands: Bands,
-    shingler: Shingler,
+    method: Method,
     keep: Keep,
     verify: Verify,
     leaders: usize,
@@ -254,7 +266,7 @@ pub struct MinHashStage {
 /// What a thread needs for one document, kept for the next.
 #[derive(Default)]
 struct Scratch {
-    units: Units,
+    method: profile::Scratch,
     shingles: Vec<u64>,
     slots: Vec<u64>,
 }
@@ -284,11 +296,11 @@ impl CorpusStage for MinHashStage {
     fn keys(&self, doc: &Doc<'_>, send: &mut dyn FnMut(usize, u128)) {
         let canonical = canonical(doc.text());
         send(0, u128::from_be_bytes(canonical_key(&canonical)));
-        SCRATCH.with_borrow_mut(|Scratch { units, shingles, slots }| {
+        SCRATCH.with_borrow_mut(|Scratch { method, shingles, slots }| {
             shingles.clear();
             slots.clear();
-            self.shingler.shingles(&canonical, units, shingles);
-            sketch(shingles, self.bands.slots(), slots);
+            self.method.shingles(self.method.form_beside(doc.text(), &canonical), method, shingles);
+            self.method.sketch(shingles, slots);
             for (key, section) in band_keys(slots, self.bands.rows).zip(1..) {
                 send(section, u128::from(key));
             }
@@ -297,7 +309,7 @@ impl CorpusStage for MinHashStage {
 
     fn n_shingles(&self, doc: &Doc<'_>) -> Option<usize> {
         let mut set = Vec::new();
-        self.shingler.set(&canonical(doc.text()), &mut Units::default(), &mut set);
+        self.method.set(&self.method.form(doc.text()), &mut profile::Scratch::default(), &mut set);
         Some(set.len())
     }
 
@@ -314,7 +326,7 @@ impl CorpusStage for MinHashStage {
             exchange.set_aside(pair?.second.doc);
         }
         let begin = |exchange: &mut dyn Exchange| {
-            Audit::begin(exchange, 0, self.shingler, self.threshold, self.audit).map(RefCell::new)
+            Audit::begin(exchange, 0, self.method.clone(), self.threshold, self.audit).map(RefCell::new)
         };
         let audit = if self.audit.0 > 0 { Some(Rc::new(begin(exchange)?)) } else { None };
         let proposed = exchange.group_first_k(1..self.sections(), self.leaders)?;
@@ -501,15 +513,14 @@ const SLOT_BITS: u32 = u64::BITS - MAX_SLOTS.ilog2();
 
 impl PairJudge for MinHashStage {
     fn set(&self, text: &str, set: &mut Vec<u64>) {
-        SCRATCH.with_borrow_mut(|Scratch { units, shingles, .. }| {
-            // White space between words is nothing to them, and so need not be made canonical.
-            let text = if self.shingler.unit == Unit::Words { composed(text) } else { canonical(text) };
+        SCRATCH.with_borrow_mut(|Scratch { method, shingles, .. }| {
+            let text = self.method.form(text);
             if self.verify == Verify::Exact {
-                return self.shingler.set(&text, units, set);
+                return self.method.set(&text, method, set);
             }
             shingles.clear();
-            self.shingler.shingles(&text, units, shingles);
-            sketch(shingles, self.bands.slots(), set);
+            self.method.shingles(&text, method, shingles);
+            self.method.sketch(shingles, set);
         });
         if self.verify == Verify::Exact {
             return;
@@ -558,7 +569,10 @@ fn common(a: &[u64], b: &[u64], needed: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::corpus::affine::tests::{Signature, golden};
 
     fn stage(settings: MinHash) -> MinHashStage {
         settings.build().expect("sound")
@@ -610,6 +624,68 @@ mod tests {
     }
 
     #[track_caller]
+    fn check_bands(settings: MinHash, bands: usize, rows: usize) {
+        assert_eq!(stage(settings).bands, Bands { bands, rows });
+    }
+
+    #[test]
+    fn bands_are_those_of_the_profile_unless_asked_for() {
+        let default = MinHash::default;
+        let published = || MinHash { profile: Profile::Datatrove, ..default() };
+        check_bands(default(), 20, 7);
+        check_bands(published(), 14, 8);
+        check_bands(MinHash { threshold: 0.7, ..published() }, 14, 8);
+        check_bands(MinHash { recall: Some(0.99), ..published() }, 20, 7);
+        check_bands(MinHash { floor: Some(0.7), ..published() }, 26, 5);
+        check_bands(MinHash { bands: Some(9), rows: Some(13), ..published() }, 9, 13);
+        check_bands(MinHash { bands: Some(9), rows: Some(13), ..default() }, 9, 13);
+    }
+
+    #[test]
+    fn keys_of_the_profile_are_the_signatures_of_datatrove() {
+        let mut sent = 0;
+        for document in golden().documents {
+            for Signature { bands, rows, n, shingles, signature } in document.signatures {
+                let settings = MinHash { bands: Some(bands), rows: Some(rows), n, ..MinHash::default() };
+                let stage = stage(MinHash { profile: Profile::Datatrove, ..settings });
+                let mut keys = Vec::new();
+                stage.keys(&Doc::bare(&document.text), &mut |section, key| keys.push((section, key)));
+                let signature = signature.concat();
+                let expected = band_keys(&signature, rows).zip(1..).map(|(key, section)| (section, key.into()));
+                assert_eq!(keys[1..], expected.collect::<Vec<_>>(), "{}", document.name);
+                sent += keys.len() - 1;
+                let mut set = Vec::new();
+                stage.set(&document.text, &mut set);
+                assert!(set.iter().eq(&BTreeSet::from_iter(shingles)), "{}", document.name);
+                assert_eq!(stage.n_shingles(&Doc::bare(&document.text)), Some(set.len()));
+            }
+        }
+        assert!(sent > 400, "{sent}");
+    }
+
+    #[test]
+    fn profiles_differ_in_what_is_alike() {
+        let similarity = |profile| {
+            let stage = stage(MinHash { profile, threshold: 0.3, n: 1, ..MinHash::default() });
+            similarity(&stage, "Café no. 12 — 3.5 km", "cafe No 7, 3 km")
+        };
+        assert_eq!(similarity(Profile::Datatrove), Some(1.0));
+        // no, 3, km of café, no, 12, 3, 5, km, cafe and 7.
+        assert_eq!(similarity(Profile::Default), Some(3.0 / 8.0));
+    }
+
+    #[test]
+    fn signatures_of_the_profile_estimate() {
+        let settings = MinHash { profile: Profile::Datatrove, threshold: 0.3, n: 1, ..MinHash::default() };
+        let stage = stage(MinHash { verify: Verify::Signature, ..settings });
+        let letters = |i: u32| [i / 26, i % 26].map(|i| char::from(b'a' + i as u8)).iter().collect::<String>();
+        let words = |from: u32| (from..from + 100).map(|i| format!("{} ", letters(i))).collect::<String>();
+        let estimate = similarity(&stage, &words(0), &words(25)).expect("above the floor");
+        assert!((estimate - 0.6).abs() < 0.15, "{estimate}");
+        assert_eq!(similarity(&stage, &words(0), &words(0)), Some(1.0));
+    }
+
+    #[track_caller]
     fn check_refused(settings: MinHash, expected: &str) {
         let error = settings.build().expect_err("nonsense");
         assert!(error.contains(expected), "{error}");
@@ -624,10 +700,14 @@ mod tests {
             MinHash { floor: Some(0.9), ..default() },
             "`floor` (0.9) must be above 0 and at most the threshold",
         );
-        check_refused(MinHash { recall: 1.0, ..default() }, "`recall` (1)");
+        check_refused(MinHash { recall: Some(1.0), ..default() }, "`recall` (1)");
         let chains = MinHash { floor: Some(0.5), clusters: Clustering::Components, ..default() };
         check_refused(chains, "cut anew only with");
         check_refused(MinHash { n: 0, ..default() }, "`n`");
+        check_refused(
+            MinHash { profile: Profile::Datatrove, unit: Unit::Chars, ..default() },
+            "shingles of words: leave out `unit`",
+        );
         check_refused(MinHash { leaders: 0, ..default() }, "`leaders`");
         check_refused(MinHash { bands: Some(3), ..default() }, "set together");
         check_refused(MinHash { bands: Some(0), rows: Some(3), ..default() }, "`bands` times `rows`");

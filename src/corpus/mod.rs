@@ -7,13 +7,17 @@ pub mod minhash;
 pub mod reuse;
 
 // What they are made of.
+pub mod affine;
 mod audit;
 pub mod bands;
 pub mod components;
 pub mod duplicates;
+mod english;
 mod hash;
 pub mod keep;
+pub mod profile;
 pub mod shingle;
+pub mod simplify;
 pub mod sketch;
 
 /// Every corpus stage, in the order they are listed to users.
