@@ -371,7 +371,6 @@ fn wrong_arguments_are_refused() {
         &["dedup", "--from", "out", "--threshold", "0.7", "--limit", "7", "new"],
         &["dedup", "--exact", "--profile", "datatrove-0.10", "in.jsonl", "out"],
         &["dedup", "--profile", "datatrove", "in.jsonl", "out"],
-        &["dedup", "in.jsonl"],
         &["try", "words.toml", "--column", "language"],
         &["stages", "--schema", "--json"],
         &["clean"],
