@@ -4,7 +4,7 @@
 //! spaces, and runs of white space one; it is decomposed (NFD) and loses its nonspacing marks. Every `n` words in a row,
 //! joined by single spaces, are a shingle, known by its xxHash64; fewer words than `n` give none.
 //!
-//! Words are cut [as in English](super::english). For other languages datatrove has other tokenizers (jieba for
+//! Words are cut as in English (`english.rs`). For other languages datatrove has other tokenizers (jieba for
 //! Chinese), and with them other shingles.
 
 use std::ops::Range;
