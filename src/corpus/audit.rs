@@ -6,6 +6,7 @@
 //! together; so the pairs count for fewer than they are (the design effect: Kish 1965, "Survey Sampling"), and
 //! the interval is Wilson's (1927) for that number.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
@@ -185,12 +186,17 @@ fn interval(clusters: &[(f64, f64)]) -> (f64, f64) {
     ((center - half).max(0.0), (center + half).min(1.0))
 }
 
+thread_local! {
+    /// Kept from one document to the next.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
 /// Shingle sets, whatever pairs are otherwise judged by.
 struct TrueSets(Method);
 
 impl PairJudge for TrueSets {
     fn set(&self, text: &str, set: &mut Vec<u64>) {
-        self.0.set(&self.0.form(text), &mut Scratch::default(), set);
+        SCRATCH.with_borrow_mut(|scratch| self.0.set(&self.0.form(text), scratch, set));
     }
 
     fn floor(&self) -> f64 {

@@ -440,9 +440,7 @@ impl MinHashStage {
         copies.rule_rest(exchange)?;
         Ok(dropped)
     }
-}
 
-impl MinHashStage {
     /// Drops all but the first of each component, and what they represent. Returns the documents that are
     /// dropped, copies left out.
     fn rule_components(

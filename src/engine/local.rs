@@ -17,11 +17,11 @@ use crate::doc::{DocId, Value};
 use crate::error::{Error, Result};
 use crate::exchange::clusters::{Above, Cluster, clusters};
 use crate::exchange::drops::{self, DropRow};
-use crate::exchange::group::{GroupStats, Room, group_first_k};
+use crate::exchange::group::{self, GroupStats, Room, group_first_k};
 use crate::exchange::keys::KeyFile;
 use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, Routed, Ruling, RulingKind};
 use crate::exchange::sets::{SetFile, SetWriter};
-use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, buffer_size, merge_files};
+use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, merge_files};
 use crate::exchange::verify::{VerifyStats, verify};
 use crate::format::Columns;
 use crate::pairs::Pairs;
@@ -516,13 +516,7 @@ impl Exchange for Meeting<'_> {
 
     fn members(&mut self, section: usize) -> Result<DocSet> {
         let mut members = self.bits();
-        let buffer = buffer_size(self.memory(4), 1);
-        for row in self.key_files.iter().flat_map(|file| file.section(self.section + section, buffer)) {
-            let doc = row?.ranked().doc;
-            if !self.gone.contains(doc) {
-                members.insert(doc);
-            }
-        }
+        group::members(&self.key_files, self.section + section, self.memory(4), &self.gone, &mut members)?;
         Ok(members)
     }
 

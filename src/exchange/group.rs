@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::exchange::keys::KeyFile;
 use crate::exchange::record::{ExternalKey, KeyRow};
 use crate::exchange::sort::{FAN_IN, Merge, SpillDir, buffer_size, premerge};
-use crate::stage::{EXTERNAL, Pair, Ranked};
+use crate::stage::{DocSet, EXTERNAL, Pair, Ranked};
 
 /// What grouping a section has met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,6 +63,17 @@ pub fn group_first_k(
         let rows = premerge(files.chunks(FAN_IN).map(merge), room.dir, room.memory)?;
         group(rows, k, external, alive, emit)
     }
+}
+
+/// Puts into `members` the documents that sent a key to a section of key files and are not `gone`.
+pub fn members(files: &[KeyFile], section: usize, memory: usize, gone: &DocSet, members: &mut DocSet) -> Result<()> {
+    for row in files.iter().flat_map(|file| file.section(section, buffer_size(memory, 1))) {
+        let doc = row?.ranked().doc;
+        if !gone.contains(doc) {
+            members.insert(doc);
+        }
+    }
+    Ok(())
 }
 
 fn group(

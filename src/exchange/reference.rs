@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::doc::{Columns, Doc, DocId, NoColumns};
 use crate::error::Result;
-use crate::exchange::group::{Room, group_first_k};
+use crate::exchange::group::{self, Room, group_first_k};
 use crate::exchange::keys::{KeyFile, KeyWriter};
 use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, KeyRow, Record, Routed};
 use crate::exchange::sets::{SetFile, SetWriter};
@@ -212,12 +212,7 @@ impl Exchange for Reference<'_> {
 
     fn members(&mut self, section: usize) -> Result<DocSet> {
         let mut members = self.bits();
-        for row in self.files.iter().flat_map(|file| file.section(section, BUDGET)) {
-            let doc = row?.ranked().doc;
-            if !self.gone.contains(doc) {
-                members.insert(doc);
-            }
-        }
+        group::members(&self.files, section, BUDGET, &self.gone, &mut members)?;
         Ok(members)
     }
 
