@@ -14,11 +14,33 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
 }
 
 /// The text in Unicode NFC. Borrowed when it is already.
+///
+/// A character that [`may_compose`] does not hold for is one to which nothing before it can be joined or moved; so
+/// what lies between two of them is composed alone.
 pub fn composed(text: &str) -> Cow<'_, str> {
-    if find(text.as_bytes(), 0, may_compose).is_none() || is_nfc(text) {
+    let bytes = text.as_bytes();
+    // `text[from..]` is not yet in `out`; up to `at` it is looked through.
+    let (mut out, mut from, mut at) = (String::new(), 0, 0);
+    while let Some(hit) = find(bytes, at, needs_a_look, may_compose) {
+        let begin = text[at..hit].char_indices().next_back().map_or(at, |(before, _)| at + before);
+        let plain = text[hit..].char_indices().find(|(i, _)| {
+            let byte = |after: usize| bytes.get(hit + i + after).copied().unwrap_or(0);
+            !may_compose(byte(0), byte(1), byte(2))
+        });
+        let end = plain.map_or(text.len(), |(i, _)| hit + i);
+        if !is_nfc(&text[begin..end]) {
+            out.reserve(text.len() - from);
+            out.push_str(&text[from..begin]);
+            out.extend(text[begin..end].nfc());
+            from = end;
+        }
+        at = end;
+    }
+    if from == 0 {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.nfc().collect())
+    out.push_str(&text[from..]);
+    Cow::Owned(out)
 }
 
 /// The text with every run of `White_Space` one space, trimmed.
@@ -26,7 +48,7 @@ fn single_spaces(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     // `text[from..]` is not yet in `out`.
     let (mut out, mut from) = (String::new(), 0);
-    while let Some(at) = find(text.as_bytes(), from, is_odd_space) {
+    while let Some(at) = find(text.as_bytes(), from, |_| true, is_odd_space) {
         if out.is_empty() {
             out.reserve(text.len());
         }
@@ -45,11 +67,15 @@ fn single_spaces(text: &str) -> Cow<'_, str> {
 const BLOCK: usize = 32;
 
 /// The first byte from `from` on for which `is` holds; it is given the two bytes after it too, zeros after the end.
+/// It holds for no byte for which `may` does not.
 ///
-/// `is` is to be made of comparisons without a branch: then whole blocks are looked at with the vector
-/// instructions that every processor has. It must not hold for zeros.
-fn find(bytes: &[u8], from: usize, is: impl Fn(u8, u8, u8) -> bool) -> Option<usize> {
+/// Both are to be made of comparisons without a branch: then whole blocks are looked at with the vector
+/// instructions that every processor has. They must not hold for zeros.
+fn find(bytes: &[u8], from: usize, may: impl Fn(u8) -> bool, is: impl Fn(u8, u8, u8) -> bool) -> Option<usize> {
     let hit_in = |block: &[u8; BLOCK + 2]| {
+        if !block[..BLOCK].iter().fold(false, |any, &byte| any | may(byte)) {
+            return None;
+        }
         let mut hits = [0; BLOCK];
         for i in 0..BLOCK {
             hits[i] = u8::from(is(block[i], block[i + 1], block[i + 2]));
@@ -92,6 +118,12 @@ fn is_odd_space(a: u8, b: u8, c: u8) -> bool {
     double | control | latin | ogham | general | ideographic
 }
 
+/// Whether [`may_compose`] can hold for a byte: not for those of ASCII, of nearly all Latin letters and of ideographs.
+#[inline(always)]
+fn needs_a_look(a: u8) -> bool {
+    (a >= 0xcc) & !(0xcf..=0xd1).contains(&a) & !(0xe4..=0xe9).contains(&a)
+}
+
 /// Whether a byte begins a character that perhaps is not composed or combines with one before it. Not so for
 /// nearly all characters of most texts, and found without a table; the rest is looked up.
 #[inline(always)]
@@ -111,6 +143,7 @@ fn may_compose(a: u8, b: u8, c: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use unicode_normalization::char::canonical_combining_class;
     use unicode_normalization::{IsNormalized, is_nfc_quick};
 
     use super::*;
@@ -124,7 +157,7 @@ mod tests {
     /// Whether `is` holds for some byte of the character, whatever comes after it.
     fn holds(c: char, is: fn(u8, u8, u8) -> bool) -> bool {
         let text = format!("{c}.");
-        find(text.as_bytes(), 0, is).is_some()
+        find(text.as_bytes(), 0, |_| true, is).is_some()
     }
 
     #[test]
@@ -165,11 +198,20 @@ mod tests {
         let mut n_plain = 0;
         for c in plain {
             assert_eq!(is_nfc_quick(['a', c].into_iter()), IsNormalized::Yes, "{c:?}");
+            assert_eq!(canonical_combining_class(c), 0, "{c:?} moves among marks");
             n_plain += 1;
         }
         assert!(n_plain > 80_000, "{n_plain}");
         for c in "aéжя，。中々かカー가“”…€→😀𠀀".chars() {
             assert!(!holds(c, may_compose), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_is_taken_wherever_a_character_may_compose() {
+        for bytes in 0..1u32 << 24 {
+            let [_, a, b, c] = bytes.to_be_bytes();
+            assert!(needs_a_look(a) || !may_compose(a, b, c), "{a:x} {b:x} {c:x}");
         }
     }
 
@@ -181,6 +223,13 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn composed_in_parts_is_composed_as_a_whole(
+            text in "[ae中한]{0,3}([\u{300}-\u{330}\u{3099}ᄀ-ᄅ아-양ᅡ-ᅣᆨ-ᆭக\u{bbe}Åé\u{f73}\u{1d157}\u{1d165}]{0,4}[ae中か가.]{0,3}){0,5}",
+        ) {
+            proptest::prop_assert_eq!(composed(&text), text.nfc().collect::<String>());
+        }
+
         #[test]
         fn the_canonical_form_is_that_of_the_definition(
             text in "[a \t\u{85}中文é\u{301}\u{3000}か\u{3099}\u{2000}Å]{0,12}[a-z 中。]{0,40}[ \n\u{2028}\u{a0}b]{0,5}",
