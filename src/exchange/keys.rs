@@ -30,9 +30,9 @@ const TAIL: usize = 24;
 
 /// Takes the keys of a task's documents, in any order, and writes them as one key file.
 pub struct KeyWriter {
-    sections: Vec<Vec<KeyRow>>,
-    /// Rows in memory, of all sections.
-    n_rows: usize,
+    sections: Vec<Rows>,
+    /// The bytes of rows in memory, of all sections.
+    n_bytes: usize,
     budget: usize,
     dir: SpillDir,
     /// Key files themselves, each with all sections.
@@ -42,18 +42,17 @@ pub struct KeyWriter {
 impl KeyWriter {
     /// A writer of `sections` sections that holds about `budget` bytes and spills the rest to `dir`.
     pub fn new(sections: usize, dir: &SpillDir, budget: usize) -> Self {
-        let sections = vec![Vec::new(); sections];
-        Self { sections, n_rows: 0, budget, dir: dir.clone(), spilled: Vec::new() }
+        let sections = std::iter::repeat_with(Rows::default).take(sections).collect();
+        Self { sections, n_bytes: 0, budget, dir: dir.clone(), spilled: Vec::new() }
     }
 
     /// Takes a key of `section`.
     pub fn push(&mut self, section: usize, row: KeyRow) -> Result<()> {
         // Vectors grow by doubling, so half of what they hold can be room not used yet.
-        if self.n_rows > 0 && (self.n_rows + 1) * size_of::<KeyRow>() * 2 > self.budget {
+        if self.n_bytes > 0 && (self.n_bytes + size_of::<KeyRow>()) * 2 > self.budget {
             self.spill()?;
         }
-        self.sections[section].push(row);
-        self.n_rows += 1;
+        self.n_bytes += self.sections[section].push(row);
         Ok(())
     }
 
@@ -77,30 +76,112 @@ impl KeyWriter {
     }
 
     fn sort(&mut self) {
-        for rows in &mut self.sections {
-            rows.par_sort_unstable();
-        }
+        self.sections.iter_mut().for_each(Rows::sort);
     }
 
     fn spill(&mut self) -> Result<()> {
         self.sort();
-        let needed = (self.n_rows * size_of::<KeyRow>()) as u64;
+        let needed = self.sections.iter().map(|rows| rows.len() * size_of::<KeyRow>()).sum::<usize>() as u64;
         let sections = &self.sections;
         let run = self.dir.write_file(needed, |file, name| write_sorted(sections, file, name).map(drop))?;
         self.spilled.push(run);
-        self.sections.iter_mut().for_each(Vec::clear);
-        self.n_rows = 0;
+        self.sections.iter_mut().for_each(Rows::clear);
+        self.n_bytes = 0;
         Ok(())
     }
 }
 
+/// The rows of a section that are in memory. Band keys in input order, which most rows are, take 12 bytes and not 32.
+enum Rows {
+    Short { rows: Vec<ShortRow>, first: u64 },
+    Long(Vec<KeyRow>),
+}
+
+/// A row of rank 0 with a key of 64 bits, its document counted from the first that a section may have. Ordered as
+/// the row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C, packed(4))]
+struct ShortRow {
+    key: u64,
+    doc: u32,
+}
+
+impl ShortRow {
+    fn of(row: KeyRow, first: u64) -> Option<Self> {
+        let (key, doc) = (u64::try_from(row.key).ok()?, u32::try_from(row.doc.checked_sub(first)?).ok()?);
+        (row.rank == 0).then_some(Self { key, doc })
+    }
+
+    fn long(self, first: u64) -> KeyRow {
+        KeyRow { key: self.key.into(), rank: 0, doc: first + u64::from(self.doc) }
+    }
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self::Short { rows: Vec::new(), first: 0 }
+    }
+}
+
+impl Rows {
+    /// Takes a row, and returns how many bytes it takes more than before.
+    fn push(&mut self, row: KeyRow) -> usize {
+        if let Self::Short { rows, first } = self {
+            if rows.is_empty() {
+                // A task's documents differ in the lower half only.
+                *first = row.doc & !u64::from(u32::MAX);
+            }
+            if let Some(short) = ShortRow::of(row, *first) {
+                rows.push(short);
+                return size_of::<ShortRow>();
+            }
+            let long: Vec<_> = rows.iter().map(|short| short.long(*first)).collect();
+            let grown = long.len() * (size_of::<KeyRow>() - size_of::<ShortRow>());
+            *self = Self::Long(long);
+            return grown + self.push(row);
+        }
+        let Self::Long(rows) = self else { unreachable!("short ones have been dealt with") };
+        rows.push(row);
+        size_of::<KeyRow>()
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Short { rows, .. } => rows.len(),
+            Self::Long(rows) => rows.len(),
+        }
+    }
+
+    fn sort(&mut self) {
+        match self {
+            Self::Short { rows, .. } => rows.par_sort_unstable(),
+            Self::Long(rows) => rows.par_sort_unstable(),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Short { rows, .. } => rows.clear(),
+            Self::Long(rows) => rows.clear(),
+        }
+    }
+}
+
 /// Writes sections that are in memory, sorted.
-fn write_sorted(sections: &[Vec<KeyRow>], out: impl Write, name: &str) -> Result<Vec<u64>> {
+fn write_sorted(sections: &[Rows], out: impl Write, name: &str) -> Result<Vec<u64>> {
     let mut writer = SectionWriter::new(out, name)?;
     for rows in sections {
-        let narrow = rows.last().is_none_or(|last| u64::try_from(last.key).is_ok());
-        let least = rows.iter().map(|row| row.doc).min().unwrap_or(0);
-        writer.section(rows.iter().map(|row| Ok(*row)), narrow, least)?;
+        match rows {
+            Rows::Short { rows, first } => {
+                let least = rows.iter().map(|row| row.doc).min().map_or(0, |doc| first + u64::from(doc));
+                writer.section(rows.iter().map(|row| Ok(row.long(*first))), true, least)?;
+            }
+            Rows::Long(rows) => {
+                let narrow = rows.last().is_none_or(|last| u64::try_from(last.key).is_ok());
+                let least = rows.iter().map(|row| row.doc).min().unwrap_or(0);
+                writer.section(rows.iter().map(|row| Ok(*row)), narrow, least)?;
+            }
+        }
     }
     writer.finish()
 }
@@ -287,7 +368,8 @@ mod tests {
 
     fn key_row(n: u64, wide: bool) -> KeyRow {
         let key = u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56);
-        KeyRow { key: if wide { key << 100 } else { key }, rank: n % 3, doc: (7 << 40) + n }
+        // The first 100 are of one rank.
+        KeyRow { key: if wide { key << 100 } else { key }, rank: n / 100 % 3, doc: (7 << 40) + n }
     }
 
     fn write(n: u64, budget: usize) -> (Vec<u8>, u64) {
@@ -327,6 +409,23 @@ mod tests {
             let (spilled, runs) = write(500, budget);
             assert!(runs > 10);
             assert!(spilled == bytes, "budget {budget}");
+        }
+    }
+
+    #[test]
+    fn short_rows_and_long_ones_make_one_file() {
+        // Short as they come, long from the last one on, and long from the first one on.
+        for rows in [0..100, 0..101, 99..300, 100..300] {
+            let mut keys = Rows::default();
+            let n_bytes: usize = rows.clone().map(|n| keys.push(key_row(n, false))).sum();
+            let of_each = if rows.end <= 100 { size_of::<ShortRow>() } else { size_of::<KeyRow>() };
+            assert_eq!(n_bytes, keys.len() * of_each);
+            keys.sort();
+            let mut bytes = Vec::new();
+            write_sorted(&[keys], &mut bytes, "keys").expect("memory");
+            let mut expected: Vec<_> = rows.map(|n| key_row(n, false)).collect();
+            expected.sort_unstable();
+            assert_eq!(read(bytes).expect("whole"), [expected]);
         }
     }
 
