@@ -135,7 +135,7 @@ impl Layout {
         for &i in &self.stay {
             columns.push(match texts {
                 Some(texts) if i == self.text => {
-                    strings(self.source.field(i).data_type(), texts.iter().map(|text| Some(text.as_ref())))?
+                    strings(left.column(i).data_type(), texts.iter().map(|text| Some(text.as_ref())))?
                 }
                 _ => left.column(i).clone(),
             });
@@ -143,8 +143,18 @@ impl Layout {
         for (slot, field) in self.added.iter().enumerate() {
             columns.push(cells.column(slot, field, rows.iter().copied())?);
         }
+        // The text has the type that it was read as, until it is written.
+        let fields = self.kept.fields().iter().zip(&columns).map(|(field, column)| {
+            let same = field.data_type() == column.data_type();
+            if same {
+                field.clone()
+            } else {
+                Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone()))
+            }
+        });
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.kept.metadata().clone());
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        RecordBatch::try_new_with_options(self.kept.clone(), columns, &options).map_err(failed)
+        RecordBatch::try_new_with_options(Arc::new(schema), columns, &options).map_err(failed)
     }
 
     /// The rows of a batch that go, with the reasons.

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, LargeBinaryArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::cast;
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions, StringViewBuilder};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
@@ -186,7 +185,7 @@ pub type BadRows = Vec<(usize, &'static str)>;
 
 /// A batch of documents as they were read.
 pub struct Decoded {
-    /// The documents, in the schema that was asked for.
+    /// The documents, in the schema that was asked for but for the text, which is `Utf8View`.
     pub batch: RecordBatch,
     /// The rows that are none. Their text is what could be saved.
     pub bad: BadRows,
@@ -225,13 +224,13 @@ impl Chunk {
         }
     }
 
-    /// Turns it into documents of `schema`.
+    /// Turns it into documents of `schema`, but for the text, which is `Utf8View` in any case.
     pub fn decode(self, schema: &SchemaRef, text_column: &str) -> Result<Decoded, String> {
         let (batch, bad) = match self {
             Self::Batch(batch) => check_text(&batch, text_column)?,
             Self::Lines(lines) => lines.decode(schema, text_column),
         };
-        let batch = schema::fit(&batch, schema).map_err(|error| error.to_string())?;
+        let batch = schema::fit(&batch, &on_its_way(schema, text_column)).map_err(|error| error.to_string())?;
         let text_bytes = batch.column_by_name(text_column).map_or(0, |text| string_bytes(text));
         Ok(Decoded { batch, bad, text_bytes })
     }
@@ -250,41 +249,37 @@ pub fn string_bytes(column: &dyn Array) -> usize {
 /// The text column, read as bytes, as text: rows that are not UTF-8 are repaired and reported.
 fn check_text(batch: &RecordBatch, text_column: &str) -> Result<(RecordBatch, BadRows), String> {
     let Ok(index) = batch.schema_ref().index_of(text_column) else { return Ok((batch.clone(), Vec::new())) };
-    let column = batch.column(index);
-    let text = match column.data_type() {
-        DataType::Binary => text_of(column.as_binary::<i32>()).map(|text| Arc::new(text) as ArrayRef),
-        DataType::LargeBinary => text_of(column.as_binary::<i64>()).map(|text| Arc::new(text) as ArrayRef),
-        _ => return Ok((batch.clone(), Vec::new())),
-    };
+    let Some(bytes) = batch.column(index).as_binary_view_opt() else { return Ok((batch.clone(), Vec::new())) };
     let mut bad = Vec::new();
-    let text = match text {
-        Some(text) => text,
-        None => {
-            let bytes = cast(column, &DataType::LargeBinary).map_err(|error| error.to_string())?;
-            let bytes: &LargeBinaryArray = bytes.as_binary();
-            let mut builder = arrow::array::LargeStringBuilder::new();
-            for (row, value) in bytes.iter().enumerate() {
-                if value.is_some_and(|value| std::str::from_utf8(value).is_err()) {
-                    bad.push((row, "invalid_utf8"));
-                }
-                builder.append_option(value.map(String::from_utf8_lossy));
+    let text = text_of(bytes).unwrap_or_else(|| {
+        let mut builder = StringViewBuilder::new();
+        for (row, value) in bytes.iter().enumerate() {
+            if value.is_some_and(|value| std::str::from_utf8(value).is_err()) {
+                bad.push((row, "invalid_utf8"));
             }
-            Arc::new(builder.finish()) as ArrayRef
+            builder.append_option(value.map(String::from_utf8_lossy));
         }
-    };
+        builder.finish()
+    });
     let mut columns = batch.columns().to_vec();
-    let fields = batch.schema_ref().fields().iter().enumerate().map(|(i, field)| {
-        if i == index {
-            Arc::new(field.as_ref().clone().with_data_type(text.data_type().clone()))
+    columns[index] = Arc::new(text);
+    let schema = on_its_way(batch.schema_ref(), text_column);
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let batch = RecordBatch::try_new_with_options(schema, columns, &options).map_err(|error| error.to_string())?;
+    Ok((batch, bad))
+}
+
+/// The schema of documents between reader and writer, which are written by the schema given: texts are views of the
+/// pages that they were read from, and are not copied on their way.
+fn on_its_way(schema: &SchemaRef, text_column: &str) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        if field.name() == text_column {
+            Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View))
         } else {
             field.clone()
         }
     });
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    columns[index] = text;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let batch = RecordBatch::try_new_with_options(schema, columns, &options).map_err(|error| error.to_string())?;
-    Ok((batch, bad))
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 /// Reads the chunks of one piece of a file, in order.

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -34,6 +35,9 @@ const BATCH_ROWS: u64 = 8192;
 /// The bytes of pages after which a batch of several rows gets no other page of a column. Where documents are of
 /// very different lengths, a batch with many long ones is read again in smaller ones.
 const BATCH_PAGES: u64 = 32 << 20;
+
+/// The bytes of pages beside its own text that a batch may hold on to. A page is 1 MB in most files.
+const SPARE_PAGES: usize = 8 << 20;
 
 /// A Parquet file whose footer has been read.
 pub struct ParquetFile {
@@ -98,7 +102,8 @@ fn number(footer: i64) -> u64 {
     footer.clamp(0, MOST) as u64
 }
 
-/// The metadata with the text column read as bytes, so that one document that is not UTF-8 costs only itself.
+/// The metadata with the text column read as bytes, so that one document that is not UTF-8 costs only itself; and
+/// as views of the pages, so that nothing is copied.
 fn as_bytes(
     metadata: &ArrowReaderMetadata,
     file: &Arc<dyn ReadAt>,
@@ -125,11 +130,7 @@ fn as_bytes(
         if field.name() != text_column {
             return field.as_ref().clone();
         }
-        let bytes = match field.data_type() {
-            DataType::LargeUtf8 | DataType::LargeBinary => DataType::LargeBinary,
-            _ => DataType::Binary,
-        };
-        Field::new(field.name(), bytes, field.is_nullable()).with_metadata(field.metadata().clone())
+        Field::new(field.name(), DataType::BinaryView, field.is_nullable()).with_metadata(field.metadata().clone())
     });
     let schema = Schema::new(arrow_fields.collect::<Vec<_>>());
     let options = ArrowReaderOptions::new()
@@ -208,7 +209,7 @@ impl RowGroups {
                         Some(Ok(batch)) => {
                             let left = self.left_in_group.checked_sub(batch.num_rows() as u64);
                             self.left_in_group = left.ok_or("there are more rows than the footer says")?;
-                            return Ok(Some(batch));
+                            return Ok(Some(without_spare_pages(batch)));
                         }
                         // Too much for one batch, or broken further on.
                         Some(Err(_)) if batches.batch_rows > 1 => {
@@ -240,6 +241,19 @@ impl RowGroups {
             self.current = Some(self.open_batches(part_and_batch).map_err(|error| describe(&error))?);
         }
     }
+}
+
+/// The batch, with a copy of its text where that is a small part of the large pages that it would hold on to.
+fn without_spare_pages(batch: RecordBatch) -> RecordBatch {
+    let compact = |column: &ArrayRef| {
+        let Some(text) = column.as_binary_view_opt() else { return column.clone() };
+        let pages: usize = text.data_buffers().iter().map(Buffer::len).sum();
+        let spare = pages.saturating_sub(text.total_buffer_bytes_used());
+        if spare > SPARE_PAGES { Arc::new(text.gc()) } else { column.clone() }
+    };
+    let columns = batch.columns().iter().map(compact).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options).unwrap_or(batch)
 }
 
 impl ChunkReader for RowGroups {
@@ -484,7 +498,7 @@ mod tests {
         let (mut got, mut largest) = (Vec::new(), 0);
         while let Some(Chunk::Batch(batch)) = reader.next_chunk().expect("sound") {
             let texts = arrow::compute::cast(batch.column(0), &DataType::Utf8).expect("text");
-            let texts = arrow::array::AsArray::as_string::<i32>(&texts);
+            let texts = texts.as_string::<i32>();
             largest = largest.max(texts.values().len());
             got.extend(texts.iter().map(|text| text.expect("a text").to_owned()));
         }
