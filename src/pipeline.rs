@@ -77,13 +77,13 @@ pub struct OutputSettings {
     pub compression_level: i32,
     /// The most rows of a Parquet row group.
     pub row_group_rows: usize,
-    /// The bytes of text after which a Parquet row group is closed.
+    /// The bytes of text after which a Parquet row group is closed. A task holds a row group in memory, compressed.
     pub row_group_bytes: usize,
 }
 
 impl Default for OutputSettings {
     fn default() -> Self {
-        Self { format: OutputFormat::Parquet, compression_level: 3, row_group_rows: 100_000, row_group_bytes: 32 << 20 }
+        Self { format: OutputFormat::Parquet, compression_level: 3, row_group_rows: 100_000, row_group_bytes: 16 << 20 }
     }
 }
 
