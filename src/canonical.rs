@@ -19,9 +19,10 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
 /// what lies between two of them is composed alone.
 pub fn composed(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
+    let mut hits = Hits::new(bytes, needs_a_look, may_compose);
     // `text[from..]` is not yet in `out`; up to `at` it is looked through.
     let (mut out, mut from, mut at) = (String::new(), 0, 0);
-    while let Some(hit) = find(bytes, at, needs_a_look, may_compose) {
+    while let Some(hit) = hits.next(at) {
         let begin = text[at..hit].char_indices().next_back().map_or(at, |(before, _)| at + before);
         let plain = text[hit..].char_indices().find(|(i, _)| {
             let byte = |after: usize| bytes.get(hit + i + after).copied().unwrap_or(0);
@@ -46,15 +47,23 @@ pub fn composed(text: &str) -> Cow<'_, str> {
 /// The text with every run of `White_Space` one space, trimmed.
 fn single_spaces(text: &str) -> Cow<'_, str> {
     let text = text.trim();
+    let bytes = text.as_bytes();
+    let mut hits = Hits::new(bytes, |_, _, _| true, is_odd_space);
     // `text[from..]` is not yet in `out`.
     let (mut out, mut from) = (String::new(), 0);
-    while let Some(at) = find(text.as_bytes(), from, |_| true, is_odd_space) {
+    while let Some(at) = hits.next(from) {
         if out.is_empty() {
             out.reserve(text.len());
         }
-        out.push_str(text[from..at].trim_end());
+        if bytes[at] < b' ' && bytes[at - 1] > b' ' && bytes[at + 1] > b' ' && bytes[at + 1] < 0x80 {
+            // The end of a line, with a word before it and one after it: nearly all are so.
+            out.push_str(&text[from..at]);
+            from = at + 1;
+        } else {
+            out.push_str(text[from..at].trim_end());
+            from = text.len() - text[at..].trim_start().len();
+        }
         out.push(' ');
-        from = text.len() - text[at..].trim_start().len();
     }
     if from == 0 {
         return Cow::Borrowed(text);
@@ -63,45 +72,83 @@ fn single_spaces(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// How many bytes are looked at at once.
-const BLOCK: usize = 32;
+/// How many bytes are looked at at once: as many as a number has bits.
+const BLOCK: usize = 64;
 
-/// The first byte from `from` on for which `is` holds; it is given the two bytes after it too, zeros after the end.
-/// It holds for no byte for which `may` does not.
+/// Finds the bytes for which `is` holds; it is given the two bytes after each too, zeros after the end. It holds
+/// for no byte for which `may`, which costs less, does not.
 ///
 /// Both are to be made of comparisons without a branch: then whole blocks are looked at with the vector
 /// instructions that every processor has. They must not hold for zeros.
-fn find(bytes: &[u8], from: usize, may: impl Fn(u8) -> bool, is: impl Fn(u8, u8, u8) -> bool) -> Option<usize> {
-    let hit_in = |block: &[u8; BLOCK + 2]| {
-        if !block[..BLOCK].iter().fold(false, |any, &byte| any | may(byte)) {
-            return None;
+struct Hits<'t, May, Is> {
+    bytes: &'t [u8],
+    may: May,
+    is: Is,
+    /// Where the block begins that was looked at last, and its hits, a bit each.
+    block: usize,
+    hits: u64,
+}
+
+impl<'t, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits<'t, May, Is> {
+    fn new(bytes: &'t [u8], may: May, is: Is) -> Self {
+        let mut hits = Self { bytes, may, is, block: 0, hits: 0 };
+        hits.look();
+        hits
+    }
+
+    /// The first one from `from` on. Never goes back.
+    fn next(&mut self, from: usize) -> Option<usize> {
+        if from >= self.block + BLOCK {
+            self.block = from;
+            self.look();
+        }
+        self.hits &= u64::MAX << (from - self.block.min(from));
+        while self.hits == 0 {
+            self.block += BLOCK;
+            if self.block >= self.bytes.len() {
+                return None;
+            }
+            self.look();
+        }
+        Some(self.block + self.hits.trailing_zeros() as usize)
+    }
+
+    /// Looks at the block.
+    fn look(&mut self) {
+        self.hits = match self.bytes.get(self.block..self.block + BLOCK + 2) {
+            Some(block) => self.hits_in(block.try_into().expect("as long as that")),
+            None => {
+                let rest = self.bytes.get(self.block..).unwrap_or_default();
+                let rest = &rest[..rest.len().min(BLOCK + 2)];
+                let mut block = [0; BLOCK + 2];
+                block[..rest.len()].copy_from_slice(rest);
+                self.hits_in(&block)
+            }
+        };
+    }
+
+    fn hits_in(&self, block: &[u8; BLOCK + 2]) -> u64 {
+        let mut any = false;
+        for i in 0..BLOCK {
+            any |= (self.may)(block[i], block[i + 1], block[i + 2]);
+        }
+        if !any {
+            return 0;
         }
         let mut hits = [0; BLOCK];
         for i in 0..BLOCK {
-            hits[i] = u8::from(is(block[i], block[i + 1], block[i + 2]));
+            hits[i] = u8::from((self.is)(block[i], block[i + 1], block[i + 2]));
         }
-        let eights = hits.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().expect("eight bytes")));
-        let hit = eights.zip((0..).step_by(8)).find(|(eight, _)| *eight != 0);
-        hit.map(|(eight, first)| first + eight.trailing_zeros() as usize / 8)
-    };
-    let mut at = from;
-    while let Some(block) = bytes.get(at..at + BLOCK + 2) {
-        if let Some(hit) = hit_in(block.try_into().expect("as long as that")) {
-            return Some(at + hit);
-        }
-        at += BLOCK;
+        bits(&hits)
     }
-    // What is left fits a block, or a block and a byte.
-    while at < bytes.len() {
-        let rest = &bytes[at..bytes.len().min(at + BLOCK + 2)];
-        let mut block = [0; BLOCK + 2];
-        block[..rest.len()].copy_from_slice(rest);
-        if let Some(hit) = hit_in(&block) {
-            return Some(at + hit);
-        }
-        at += BLOCK;
-    }
-    None
+}
+
+/// The lowest bits of bytes in one number, that of the first byte lowest. No other bits are set.
+pub(crate) fn bits(bytes: &[u8; BLOCK]) -> u64 {
+    // The product brings the eighth bits of eight bytes together in the highest one.
+    let eights = bytes.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().expect("eight bytes")));
+    let bits = eights.map(|eight| eight.wrapping_mul(0x0102_0408_1020_4080) >> 56);
+    bits.zip((0..).step_by(8)).fold(0, |all, (eight, shift)| all | eight << shift)
 }
 
 /// Whether a byte begins white space that is not a single `' '` as it seems, or is one before another.
@@ -118,10 +165,15 @@ fn is_odd_space(a: u8, b: u8, c: u8) -> bool {
     double | control | latin | ogham | general | ideographic
 }
 
-/// Whether [`may_compose`] can hold for a byte: not for those of ASCII, of nearly all Latin letters and of ideographs.
+/// Whether [`may_compose`] can hold: not for ASCII, for nearly all Latin letters, for ideographs and for what stands
+/// between them, which are most of most texts.
 #[inline(always)]
-fn needs_a_look(a: u8) -> bool {
-    (a >= 0xcc) & !(0xcf..=0xd1).contains(&a) & !(0xe4..=0xe9).contains(&a)
+fn needs_a_look(a: u8, b: u8, c: u8) -> bool {
+    let latin = (a < 0xcc) | (0xcf..=0xd1).contains(&a);
+    let kana_and_marks = (a == 0xe3) & !((c >= 0xaa) | (c == 0x99) | (c == 0x9a));
+    let ideograph = (0xe4..=0xe9).contains(&a);
+    let wide = (a == 0xef) & (b >= 0xbc);
+    !(latin | kana_and_marks | ideograph | wide)
 }
 
 /// Whether a byte begins a character that perhaps is not composed or combines with one before it. Not so for
@@ -157,7 +209,7 @@ mod tests {
     /// Whether `is` holds for some byte of the character, whatever comes after it.
     fn holds(c: char, is: fn(u8, u8, u8) -> bool) -> bool {
         let text = format!("{c}.");
-        find(text.as_bytes(), 0, |_| true, is).is_some()
+        Hits::new(text.as_bytes(), |_, _, _| true, is).next(0).is_some()
     }
 
     #[test]
@@ -211,7 +263,7 @@ mod tests {
     fn a_look_is_taken_wherever_a_character_may_compose() {
         for bytes in 0..1u32 << 24 {
             let [_, a, b, c] = bytes.to_be_bytes();
-            assert!(needs_a_look(a) || !may_compose(a, b, c), "{a:x} {b:x} {c:x}");
+            assert!(needs_a_look(a, b, c) || !may_compose(a, b, c), "{a:x} {b:x} {c:x}");
         }
     }
 

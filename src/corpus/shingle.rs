@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hash::{GOLDEN, hash_all, hash_one};
+use crate::canonical::bits;
 use crate::text::{is_cjk, is_word_char};
 
 /// What a shingle is made of.
@@ -268,12 +269,7 @@ fn words_of_ascii(block: &[u8; BLOCK]) -> Option<u64> {
         beyond |= block[i] & 0x80;
         in_word[i] = u8::from(is_ascii_word(block[i]));
     }
-    // The product brings the eighth bits of eight bytes together in the highest one, the first byte's lowest.
-    let bits = |eight: &[u8]| {
-        u64::from_le_bytes(eight.try_into().expect("eight bytes")).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    };
-    let eights = in_word.chunks_exact(8).zip((0..).step_by(8));
-    (beyond == 0).then(|| eights.fold(0, |words, (eight, shift)| words | bits(eight) << shift))
+    (beyond == 0).then(|| bits(&in_word))
 }
 
 fn is_ascii_word(byte: u8) -> bool {

@@ -11,7 +11,7 @@ use crate::exchange::sets::SetFile;
 use crate::stage::{Edge, Pair, PairJudge};
 
 /// How many pairs a thread takes at a time. Large, for each first document's set is read once in a chunk.
-const CHUNK: usize = 16 << 10;
+const CHUNK: usize = 32 << 10;
 
 /// What verification has met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
