@@ -183,7 +183,8 @@ fn interval(clusters: &[(f64, f64)]) -> (f64, f64) {
     let n = if missing.min(finding) < FEW { n.min(n_clusters) } else { n };
     let center = (recall + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (recall * (1.0 - recall) / n + Z * Z / (4.0 * n * n)).sqrt();
-    ((center - half).max(0.0), (center + half).min(1.0))
+    // Rounded, the ends could miss a recall of 0 or 1 by a hair.
+    ((center - half).clamp(0.0, recall), (center + half).clamp(recall, 1.0))
 }
 
 thread_local! {
@@ -246,6 +247,7 @@ mod tests {
         let clusters: Vec<_> = (0..263).map(|i| (1.0, f64::from(u8::from(i < 81)))).collect();
         check(&clusters, 0.2553, 0.3662);
         check(&[(1.0, 1.0); 96], 0.9615, 1.0);
+        assert!((1..1000).all(|n| interval(&vec![(1.0, 1.0); n]).1 == 1.0), "all found is within");
         check(&[], 0.0, 1.0);
     }
 
