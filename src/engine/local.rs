@@ -22,7 +22,7 @@ use crate::exchange::keys::KeyFile;
 use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, Routed, Ruling, RulingKind};
 use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, merge_files};
-use crate::exchange::verify::{VerifyStats, verify};
+use crate::exchange::verify::{Fates, VerifyStats, verify};
 use crate::format::Columns;
 use crate::pairs::Pairs;
 use crate::report::{ExchangeReport, LargeCluster, LargeClusters};
@@ -475,12 +475,14 @@ impl Exchange for Meeting<'_> {
         };
         let mut edges = Sorter::<EdgeRow>::new(&self.engine.spill, memory);
         let pairs_in = self.pairs(&pairs, memory)?;
+        let fates = judge.settles_at().map(|threshold| Fates::new(threshold, self.bits()));
         let stats: VerifyStats = self.engine.pool.install(|| {
-            verify(pairs_in, &sets, judge, memory, |edge| {
+            verify(pairs_in, &sets, judge, memory, fates, |edge| {
                 self.progress.check()?;
                 edges.push(EdgeRow(edge))
             })
         })?;
+        self.note("pairs_spared", stats.spared);
         self.note("pairs_out_of_bound", stats.out_of_bound);
         discard(&pairs)?;
         let path = self.path("edges");
