@@ -40,7 +40,7 @@ for round in $(seq "$runs"); do
         corpus=$work/$kind-$documents
         if [ ! -e "$corpus" ]; then
             rm --recursive --force "$corpus.partial"
-            cargo bench --quiet --bench scale -- "$kind" "$documents" "$PWD/$corpus.partial"
+            cargo bench --quiet --bench scale -- "$kind" "$documents" "$corpus.partial"
             mv "$corpus.partial" "$corpus"
         fi
         rm --recursive --force "$work/out"
