@@ -406,6 +406,12 @@ pub trait PairJudge: Sync {
 
     /// The similarity of two sets, or `None` if it is below the floor.
     fn similarity(&self, a: &[u64], b: &[u64]) -> Option<f64>;
+
+    /// The similarity from which on a document goes for one that stays, if pairs are judged for nothing else: then
+    /// those with a document that goes need not be judged. `None`: all are wanted.
+    fn settles_at(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// A set of documents of one pass, one bit each.

@@ -96,7 +96,7 @@ fn a_bucket_is_like_a_folder() {
     corpus::write_parquet(&bucket.work.path("in"), &corpus::documents(41, 600), 11, 40);
     corpus::write_lines(&bucket.work.path("in/lines"), &corpus::documents(42, 100), 2);
     bucket.upload("in", "raw");
-    let run = "run p.toml --task-size 50KB";
+    let run = "run p.toml --task-size 64KB";
     bucket.run(&format!("{run} -i in -o local")).ends_with(0);
     // From and to: a folder, globs in the order of the folder, and each file by its name.
     bucket.run(&format!("{run} -i s3://corpus/raw -o remote")).ends_with(0);
@@ -152,7 +152,7 @@ fn large_shards_are_uploaded_in_parts() {
 fn a_killed_run_goes_on_in_the_bucket() {
     let bucket = Bucket::new();
     corpus::write_parquet(&bucket.work.path("in"), &corpus::documents(44, 200), 3, 20);
-    let run = "run p.toml --input in --task-size 20KB --threads 2 --output";
+    let run = "run p.toml --input in --task-size 64KB --threads 2 --output";
     bucket.run(&format!("{run} local")).ends_with(0);
     let start = Instant::now();
     bucket.run(&format!("{run} s3://corpus/whole")).ends_with(0);

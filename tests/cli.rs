@@ -402,6 +402,16 @@ fn a_text_column_that_no_line_has_is_called_out() {
 }
 
 #[test]
+fn tasks_that_would_be_too_small_are_raised() {
+    let world = World::new();
+    let args = ["run", "words.toml", "--input", "in.jsonl", "--output", "out", "--task-size", "1"];
+    let ran = world.run(&args);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let warning = " WARN --task-size is 1 B, raised to 64.0 kB, the least there is\n";
+    assert_eq!(ran.stderr, warning, "{}", ran.all());
+}
+
+#[test]
 fn a_file_that_breaks_is_told_by_the_exit_code() {
     let world = World::new();
     world.write("odd.parquet", "no Parquet\n");

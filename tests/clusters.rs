@@ -57,7 +57,7 @@ fn to_annotate_is_to_say_what_would_be_dropped() {
     for (name, stage) in [("exact", "--exact"), ("near", "--threshold 0.6 --keep longest")] {
         let run = |mode: &str, more: &str| {
             let output = format!("{name}-{mode}-{}", more.len());
-            work.run(&format!("dedup in {output} {stage} --mode {mode} --task-size 30KB {more}")).ends_with(0);
+            work.run(&format!("dedup in {output} {stage} --mode {mode} --task-size 64KB {more}")).ends_with(0);
             work.left(&output)
         };
         let annotated = run("annotate", "--threads 1");
@@ -74,7 +74,7 @@ fn what_is_annotated_goes_with_a_document_to_its_end() {
         "[[stage]]\nuse = 'minhash'\nmode = 'annotate'\n[[stage]]\nuse = 'reuse'\n[[stage]]\nuse = 'word_count'\nmin = 40\n\
          [[stage]]\nuse = 'exact'\nname = 'again'\n",
     );
-    work.run("run p.toml -i in -o out --task-size 30KB").ends_with(0);
+    work.run("run p.toml -i in -o out --task-size 64KB").ends_with(0);
     work.run("dedup in alone --mode annotate").ends_with(0);
     let (left, alone) = (work.left("out"), by_id(&work.left("alone").kept(), ["duplicate_of", "similarity"]));
     left.adds_up();
@@ -136,7 +136,7 @@ fn large_clusters_are_called_out() {
     for stage in ["--exact", "--threshold 0.5"] {
         let output = format!("out-{}", stage.len());
         let ran =
-            work.run(&format!("dedup in {output} {stage} --counts --max-cluster 2 --task-size 30KB")).ends_with(0);
+            work.run(&format!("dedup in {output} {stage} --counts --max-cluster 2 --task-size 64KB")).ends_with(0);
         let left = work.left(&output);
         let above: Vec<_> = sizes(&left).into_iter().filter(|(size, _)| *size > 2).collect();
         assert!(above.len() > 1, "{stage}: {above:?}");
@@ -171,7 +171,7 @@ fn sources_that_lose_much_are_called_out() {
     let work = work(56, 600);
     let mut counted = Vec::new();
     for (mode, more) in
-        [("drop", "--task-size 30KB --threads 1"), ("drop", "--task-size 9KB --threads 4"), ("annotate", "")]
+        [("drop", "--task-size 100KB --threads 1"), ("drop", "--task-size 64KB --threads 4"), ("annotate", "")]
     {
         let output = format!("out-{}", counted.len());
         let ran = work.run(&format!("dedup in {output} {more} --mode {mode} --max-source-loss 0.01")).ends_with(0);
@@ -233,9 +233,9 @@ fn chains_are_closed_if_asked_for() {
         left.adds_up();
         left
     };
-    let anchors = run("anchors", "--task-size 30KB");
-    let chains = run("chains", "--clusters components --task-size 30KB --threads 1");
-    chains.assert_same(&run("again", "--clusters components --task-size 30KB --threads 4 --memory 1MB"));
+    let anchors = run("anchors", "--task-size 64KB");
+    let chains = run("chains", "--clusters components --task-size 64KB --threads 1");
+    chains.assert_same(&run("again", "--clusters components --task-size 64KB --threads 4 --memory 1MB"));
     let [of_anchors, of_chains] =
         [&anchors, &chains].map(|left| by_id(&left.rejected(), ["duplicate_of", "similarity"]));
     // What goes for one that it is like goes by way of it as well.

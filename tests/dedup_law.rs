@@ -135,7 +135,7 @@ fn every_near_duplicate_is_like_one_that_is_kept() {
     corpus::write_parquet(&work.path("in"), &documents, 3, 40);
     for threshold in [0.5, 0.8, 1.0] {
         let output = format!("out-{threshold}");
-        work.run(&format!("dedup in {output} --threshold {threshold} --counts --task-size 30KB")).ends_with(0);
+        work.run(&format!("dedup in {output} --threshold {threshold} --counts --task-size 64KB")).ends_with(0);
         let left = work.left(&output);
         left.adds_up();
         let rejected = truth.check(&left, &BTreeMap::from([("minhash", threshold)]));
@@ -166,7 +166,7 @@ fn corpus_stages_of_one_exchange_agree() {
     for order in [[0, 1, 2], [1, 0, 2], [2, 0, 1]] {
         let name = order.map(|i| i.to_string()).concat();
         work.write(&format!("{name}.toml"), order.map(|i| stages[i]).concat());
-        work.run(&format!("run {name}.toml -i in -o {name} --task-size 30KB")).ends_with(0);
+        work.run(&format!("run {name}.toml -i in -o {name} --task-size 64KB")).ends_with(0);
         let left = work.left(&name);
         left.adds_up();
         let rejected = truth.check(&left, &thresholds);
@@ -211,7 +211,7 @@ fn the_one_that_stays_is_the_one_asked_for() {
         {
             for input in ["in", "lines"] {
                 let output = format!("{input}-{}-{}", policy.replace([':', ','], "-"), stage.len());
-                work.run(&format!("dedup {input} {output} {stage} --keep {policy} --counts --task-size 30KB"))
+                work.run(&format!("dedup {input} {output} {stage} --keep {policy} --counts --task-size 64KB"))
                     .ends_with(0);
                 let left = work.left(&output);
                 left.adds_up();
@@ -223,6 +223,27 @@ fn the_one_that_stays_is_the_one_asked_for() {
                 }
             }
         }
+    }
+}
+
+/// Which fields lines have is known only when they have been read.
+#[test]
+fn a_column_that_no_line_has_is_said() {
+    let work = Work::new();
+    let documents = corpus::documents(35, 200);
+    corpus::write_lines(&work.path("lines"), &documents, 2);
+    for (i, stage) in ["--exact", "--threshold 0.7"].into_iter().enumerate() {
+        let run = |keep: &str, output: &str| {
+            work.run(&format!("dedup lines {output}-{i} {stage} --keep {keep}")).ends_with(0)
+        };
+        run("first", "first");
+        let ran = run("highest:scroe", "typo");
+        ran.says(" WARN ")
+            .says(": no document has a number in the column `scroe`, so the first of like documents stays");
+        let ids = |output: &str| work.left(&format!("{output}-{i}")).kept_strings("id");
+        assert_eq!(ids("typo"), ids("first"));
+        let ran = run("highest:score", "sound");
+        assert!(!ran.stderr.contains("WARN"), "{ran}");
     }
 }
 
@@ -274,7 +295,7 @@ fn conditions_hold_for_corpus_stages() {
         "p.toml",
         "[[stage]]\nuse = 'exact'\nwhen = { source = ['web', 'books'] }\n[[stage]]\nuse = 'minhash'\nthreshold = 0.6\nunless = { source = 'web' }\ncounts = true\n[[stage]]\nuse = 'reuse'\nwhen = { source = 'forum' }\n",
     );
-    work.run("run p.toml -i in -o out --task-size 30KB").ends_with(0);
+    work.run("run p.toml -i in -o out --task-size 64KB").ends_with(0);
     let left = work.left("out");
     left.adds_up();
     let rejected = truth.check(&left, &BTreeMap::from([("exact", 1.0), ("minhash", 0.6)]));

@@ -102,7 +102,7 @@ fn how_rows_are_spread_over_files_does_not_show() {
         corpus::write_parquet(&work.path(&format!("parquet-{n_files}")), &documents, n_files, 64);
         corpus::write_lines(&work.path(&format!("lines-{n_files}")), &documents, n_files);
         for kind in ["parquet", "lines"] {
-            for task_size in ["20KB", "256MiB"] {
+            for task_size in ["64KB", "256MiB"] {
                 let input = format!("{kind}-{n_files}");
                 let left = left(&work, &input, &format!("{input}-{task_size}"), &format!("--task-size {task_size}"));
                 let got = content(&left);
@@ -117,10 +117,15 @@ fn how_rows_are_spread_over_files_does_not_show() {
 #[test]
 fn many_tasks_need_few_open_files() {
     let work = Work::new();
-    let documents = corpus::documents(13, 600);
-    corpus::write_parquet(&work.path("in"), &documents, 300, 2);
+    let mut documents = corpus::documents(13, 300);
+    // Each is as long as the least that a task can be.
+    for document in &mut documents {
+        let times = 64_000 / document.text.len() + 1;
+        document.text = document.text.repeat(times);
+    }
+    corpus::write_parquet(&work.path("in"), &documents, 300, 1);
     let script =
-        format!("ulimit -n 100; exec {} dedup in many --task-size 1 --threads 2", env!("CARGO_BIN_EXE_trommel"));
+        format!("ulimit -n 100; exec {} dedup in many --task-size 64KB --threads 2", env!("CARGO_BIN_EXE_trommel"));
     let output =
         std::process::Command::new("sh").args(["-c", &script]).current_dir(work.dir()).output().expect("a shell");
     common::Ran::new(output, &script).ends_with(0);

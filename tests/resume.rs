@@ -7,11 +7,11 @@ mod odd;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::corpus::{self, Random};
-use common::{Left, Ran, Work};
+use common::{Left, Ran, Work, kill};
 
 /// Three passes and two exchanges: the first pass leaves documents, and so does every other.
 const PIPELINE: &str = r#"
@@ -29,7 +29,7 @@ counts = true
 use = "content_key"
 "#;
 
-const RUN: &str = "run p.toml --input in --task-size 10KB --threads 2 --output";
+const RUN: &str = "run p.toml --input in --task-size 64KB --threads 2 --output";
 
 /// How far a run has come, by what it has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,22 +85,11 @@ fn check_whole(output: &Path, reference: &BTreeMap<String, Vec<u8>>) {
     });
 }
 
-fn spawn(work: &Work, output: &str) -> Child {
-    let mut command = work.command(&format!("{RUN} {output}"));
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the built program")
-}
-
-fn kill(child: &mut Child) {
-    // It may have come to its end just now.
-    let _ = child.kill();
-    child.wait().expect("it was started here");
-}
-
 #[test]
 fn a_run_killed_at_any_instant_can_be_continued() {
     let work = Work::new();
     work.write("p.toml", PIPELINE);
-    corpus::write_parquet(&work.path("in"), &corpus::documents(21, 900), 3, 20);
+    corpus::write_parquet(&work.path("in"), &corpus::documents(21, 2000), 3, 20);
     // Everything it leaves on the way, to compare with.
     work.run(&format!("{RUN} work --keep-work")).ends_with(0);
     let reference: BTreeMap<_, _> = work.left("work").files("").into_iter().collect();
@@ -109,7 +98,7 @@ fn a_run_killed_at_any_instant_can_be_continued() {
     let time = start.elapsed();
     let whole = work.left("whole");
     let n_tasks = whole.files("kept").len();
-    assert!(n_tasks > 20, "{n_tasks} tasks");
+    assert!(n_tasks > 15, "{n_tasks} tasks");
     whole.assert_same(&work.left("work"));
     assert!(!whole.root().join("_trommel/0").exists() && !whole.root().join("_trommel/spill").exists());
 
@@ -118,17 +107,10 @@ fn a_run_killed_at_any_instant_can_be_continued() {
     let mut met: BTreeMap<Phase, usize> = BTreeMap::new();
     for round in 0..6 {
         let output = format!("random-{round}");
-        loop {
-            let mut child = spawn(&work, &output);
-            std::thread::sleep(time.mul_f64(0.1 + random.below(1000) as f64 / 1250.0));
-            kill(&mut child);
-            let phase = phase(&work.path(&output), n_tasks);
-            *met.entry(phase).or_default() += 1;
-            check_whole(&work.path(&output), &reference);
-            if phase == Phase::Done {
-                break;
-            }
-        }
+        work.kill_until_done(RUN, &output, time, &mut random, |left| {
+            *met.entry(phase(left, n_tasks)).or_default() += 1;
+            check_whole(left, &reference);
+        });
         work.run(&format!("{RUN} {output}")).ends_with(0).says("done already");
         work.left(&output).assert_same(&whole);
         assert_eq!(work.left(&output).adds_up(), whole.adds_up());
@@ -158,7 +140,7 @@ fn a_run_killed_at_any_instant_can_be_continued() {
         }
         let output = format!("chosen-{round}");
         for wanted in phases {
-            let mut child = spawn(&work, &output);
+            let mut child = work.spawn(&format!("{RUN} {output}"));
             while place(phase(&work.path(&output), n_tasks)) < place(wanted)
                 && child.try_wait().expect("a child").is_none()
             {
@@ -176,6 +158,53 @@ fn a_run_killed_at_any_instant_can_be_continued() {
     let inside: usize =
         killed.iter().filter(|(phase, _)| matches!(phase, Phase::Pass(_) | Phase::Exchange(_))).map(|(_, n)| n).sum();
     assert!(inside >= 10, "too few kills inside the run: {killed:?}");
+}
+
+/// What deduplication can be asked for beside dropping, and what it leaves in the report of that.
+#[test]
+fn whatever_deduplication_is_asked_for_is_there_after_kills() {
+    let work = Work::new();
+    corpus::write_parquet(&work.path("in"), &corpus::documents(32, 900), 3, 20);
+    let mut random = Random(8);
+    let mut n_kills = 0;
+    for (name, asked) in [
+        ("annotate", "--mode annotate --keep longest"),
+        ("guards", "--counts --max-cluster 2 --max-source-loss 0.01"),
+        ("annotate-guards", "--mode annotate --max-cluster 2 --max-source-loss 0.01"),
+        ("components", "--clusters components --counts"),
+        ("datatrove", "--profile datatrove-0.10 --verify none"),
+    ] {
+        let run = format!("dedup in --threshold 0.6 --task-size 64KB --threads 2 {asked}");
+        let start = Instant::now();
+        work.run(&format!("{run} {name}")).ends_with(0);
+        let time = start.elapsed();
+        let whole = work.left(name);
+        for round in 0..3 {
+            let output = format!("{name}-{round}");
+            n_kills += work.kill_until_done(&run, &output, time, &mut random, |_| {});
+            work.run(&format!("{run} {output}")).ends_with(0).says("done already");
+            work.left(&output).assert_same(&whole);
+            assert_eq!(work.left(&output).adds_up(), whole.adds_up());
+            assert_eq!(counted(&work.left(&output)), counted(&whole), "{name}");
+        }
+    }
+    assert!(n_kills >= 10, "{n_kills} kills before the end");
+}
+
+/// All that a report counts. What it measures differs from run to run.
+fn counted(left: &Left) -> serde_json::Value {
+    let mut report = left.report();
+    for name in ["core_seconds", "seconds", "continued"] {
+        report[name].take();
+    }
+    for (list, measured) in
+        [("stages", &["nanos", "time_share"][..]), ("exchanges", &["seconds", "core_seconds", "spilled_bytes"])]
+    {
+        for part in report[list].as_array_mut().expect("a list") {
+            measured.iter().for_each(|name| drop(part[name].take()));
+        }
+    }
+    report
 }
 
 #[test]
@@ -212,7 +241,7 @@ fn a_folder_has_one_process() {
     work.write("p.toml", PIPELINE);
     corpus::write_parquet(&work.path("in"), &corpus::documents(30, 900), 3, 20);
     work.run(&format!("{RUN} whole")).ends_with(0);
-    let mut first = spawn(&work, "out");
+    let mut first = work.spawn(&format!("{RUN} out"));
     while !work.path("out/_trommel/0/reports").exists() {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -246,7 +275,7 @@ fn a_limit_is_not_passed_when_a_file_is_mended() {
     corpus::write_parquet(&work.path("in"), &corpus::documents(31, 300), 3, 20);
     let sound = fs::read(work.path("in/part-0.parquet")).expect("a file");
     fs::write(work.path("in/part-0.parquet"), &sound[..sound.len() / 2]).expect("written");
-    let run = "dedup --exact --limit 150 --task-size 10KB in";
+    let run = "dedup --exact --limit 150 --task-size 64KB in";
     work.run(&format!("{run} out")).ends_with(2).says("part-0.parquet");
     // Still broken: tried again.
     work.run(&format!("{run} out")).ends_with(2).says("part-0.parquet");
@@ -274,7 +303,7 @@ fn another_run_is_refused_with_the_difference() {
         (started.replace("p.toml", "q.toml"), "another run is kept here: in its pipeline, "),
         (started.replace("--input in", "--input other"), "its input has in/part-0.parquet, this one does not"),
         (started.replace("--input in", "--input in other"), "its input does not have other/part-0.parquet"),
-        (started.replace("10KB", "20KB"), "--limit or --task-size differs"),
+        (started.replace("64KB", "80KB"), "--limit or --task-size differs"),
         (format!("{started} --limit 3"), "--limit or --task-size differs"),
         (
             format!("{started} --id-column text"),
@@ -331,7 +360,7 @@ fn a_mended_file_is_read_again_with_all_that_depends_on_it() {
         corpus::write_lines(&work.path(&format!("{work_name}/in/lines")), &documents[400..], 2);
         let input = |name: &str| work.path(&format!("{work_name}/in/{name}"));
         let run = |output: &str, code: i32| {
-            work.run(&format!("run {work_name}.toml -i {work_name}/in -o {work_name}-{output} --task-size 20KB"))
+            work.run(&format!("run {work_name}.toml -i {work_name}/in -o {work_name}-{output} --task-size 64KB"))
                 .ends_with(code)
         };
         run("whole", 0);
@@ -353,12 +382,8 @@ fn a_mended_file_is_read_again_with_all_that_depends_on_it() {
         fs::write(input("part-2.parquet"), &third).expect("written");
         fs::write(input("lines/part-1.jsonl"), &lines).expect("written");
         // Killed while it is at it.
-        let mut child = work
-            .command(&format!("run {work_name}.toml -i {work_name}/in -o {work_name}-out --task-size 20KB"))
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the built program");
+        let mut child =
+            work.spawn(&format!("run {work_name}.toml -i {work_name}/in -o {work_name}-out --task-size 64KB"));
         std::thread::sleep(Duration::from_millis(60));
         kill(&mut child);
         run("out", 0);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 
-use super::run::{InputColumns, parse_size, read_table};
+use super::run::{InputColumns, TaskSize, read_table};
 use super::{out, several};
 use crate::engine::{self, Overview};
 use crate::pipeline::{Pass, Pipeline};
@@ -41,9 +41,9 @@ pub struct Check {
     input: Vec<String>,
     #[command(flatten)]
     columns: InputColumns,
-    /// Input bytes of a task, as for `trommel run`.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "256MiB")]
-    task_size: u64,
+    /// How the input is cut, as by `trommel run`.
+    #[command(flatten)]
+    tasks: TaskSize,
 }
 
 impl Check {
@@ -79,7 +79,7 @@ impl Check {
         describe(&pipeline, &mut checked.text);
         let inputs = if self.input.is_empty() { &pipeline.input.files } else { &self.input };
         if !inputs.is_empty() {
-            let overview = engine::look(&pipeline, inputs, self.task_size).with_context(|| place)?;
+            let overview = engine::look(&pipeline, inputs, self.tasks.bytes()).with_context(|| place)?;
             checked.add_input(&overview);
         }
         Ok(checked)

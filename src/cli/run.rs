@@ -74,12 +74,37 @@ pub struct Common {
     /// output in a bucket.
     #[arg(long, value_name = "FOLDER")]
     pub work_dir: Option<PathBuf>,
-    /// Input bytes of a task: the unit of retry and resuming, and one output file.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "256MiB")]
-    pub task_size: u64,
+    /// How the input is cut.
+    #[command(flatten)]
+    pub tasks: TaskSize,
     /// Keep the files between passes.
     #[arg(long)]
     pub keep_work: bool,
+}
+
+/// How the input is cut into tasks.
+#[derive(Args)]
+pub struct TaskSize {
+    /// Input bytes of a task: the unit of retry and resuming, and one output file. 64KB at least.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "256MiB")]
+    task_size: u64,
+}
+
+impl TaskSize {
+    /// Below this, a run is busy with files and not with documents.
+    const LEAST: u64 = 64_000;
+
+    /// The bytes of a task. Too few are raised, and that is said.
+    pub fn bytes(&self) -> u64 {
+        if self.task_size < Self::LEAST {
+            tracing::warn!(
+                "--task-size is {}, raised to {}, the least there is",
+                bytes(self.task_size),
+                bytes(Self::LEAST)
+            );
+        }
+        self.task_size.max(Self::LEAST)
+    }
 }
 
 /// What the columns of the input are called.
@@ -144,7 +169,7 @@ impl Common {
             inputs,
             output: output.to_owned(),
             limit: recut.as_ref().map_or(self.limit, |recut| recut.identity().limit),
-            task_size: recut.as_ref().map_or(self.task_size, |recut| recut.identity().task_size),
+            task_size: recut.as_ref().map_or_else(|| self.tasks.bytes(), |recut| recut.identity().task_size),
             keep_work: self.keep_work,
             recut,
         };
@@ -218,7 +243,7 @@ fn set(table: &mut toml::Table, section: &str, key: &str, value: Option<toml::Va
 }
 
 /// A number of bytes as people write it: `512MB`, `2GiB`, `1e9`.
-pub fn parse_size(text: &str) -> Result<u64, String> {
+fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim();
     let unit = text[digits.len()..].trim().to_ascii_lowercase();

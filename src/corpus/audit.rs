@@ -87,62 +87,100 @@ impl Audit {
         })?;
         let sampled: Vec<(DocId, Vec<u64>)> =
             sampled.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect();
-        let mut having: HashMap<u64, Vec<u32>, BuildHasherDefault<ShingleHasher>> = HashMap::default();
+        let mut having: Having = HashMap::default();
         for ((_, set), index) in sampled.iter().zip(0..) {
             set.iter().for_each(|shingle| having.entry(*shingle).or_default().push(index));
         }
-        let alike = Mutex::new(BTreeSet::new());
+        let pairs = Mutex::new(vec![OfOne::default(); sampled.len()]);
         exchange.scan_sets(&self.members, &self.sets, &|doc, set| {
-            let mut common: BTreeMap<u32, usize> = BTreeMap::new();
-            for index in set.iter().filter_map(|shingle| having.get(shingle)).flatten() {
-                *common.entry(*index).or_default() += 1;
+            let kept = !dropped.contains(doc);
+            let alike = COMMON.with_borrow_mut(|common| {
+                common.count(set, &having, sampled.len());
+                let alike = common.take().filter_map(|(index, common)| {
+                    let (other, other_set) = &sampled[index];
+                    let similarity = common as f64 / (set.len() + other_set.len() - common) as f64;
+                    let is_alike = similarity >= self.threshold && doc != *other;
+                    is_alike.then(|| (index, self.found.contains(&(doc.min(*other), doc.max(*other)))))
+                });
+                alike.collect::<Vec<_>>()
+            });
+            if alike.is_empty() {
+                return;
             }
-            for (index, common) in common {
-                let (other, other_set) = &sampled[index as usize];
-                let similarity = common as f64 / (set.len() + other_set.len() - common) as f64;
-                if similarity >= self.threshold && doc != *other {
-                    alike.lock().unwrap_or_else(PoisonError::into_inner).insert((*other, doc));
-                }
+            let mut pairs = pairs.lock().unwrap_or_else(PoisonError::into_inner);
+            for (index, found) in alike {
+                pairs[index].alike += 1;
+                pairs[index].found += u64::from(found);
+                pairs[index].kept += u64::from(kept);
             }
         })?;
-        let alike = alike.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.judge(sampled.iter().map(|(doc, _)| *doc), &alike, dropped))
+        let pairs = pairs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let is_dropped = sampled.iter().map(|(doc, _)| dropped.contains(*doc));
+        Ok(Outcome::of(is_dropped.zip(pairs)))
+    }
+}
+
+/// What has been seen of the pairs of a sampled document: sums, for a page of many copies has many pairs.
+#[derive(Debug, Clone, Copy, Default)]
+struct OfOne {
+    /// Those that are alike.
+    alike: u64,
+    /// Those that were found.
+    found: u64,
+    /// Those of which the other one stays.
+    kept: u64,
+}
+
+/// The sampled documents that have a shingle, by their places in the sample.
+type Having = HashMap<u64, Vec<u32>, BuildHasherDefault<ShingleHasher>>;
+
+/// How many shingles a document has in common with each of the sampled ones.
+#[derive(Default)]
+struct Common {
+    counts: Vec<u32>,
+    /// Those with which it has any.
+    met: Vec<u32>,
+}
+
+impl Common {
+    fn count(&mut self, set: &[u64], having: &Having, n_sampled: usize) {
+        self.counts.resize(n_sampled, 0);
+        for &index in set.iter().filter_map(|shingle| having.get(shingle)).flatten() {
+            let count = &mut self.counts[index as usize];
+            if *count == 0 {
+                self.met.push(index);
+            }
+            *count += 1;
+        }
     }
 
-    /// Counts; `alike` has the pairs of a sampled document and another.
-    fn judge(
-        &self,
-        sampled: impl Iterator<Item = DocId>,
-        alike: &BTreeSet<(DocId, DocId)>,
-        dropped: &DocSet,
-    ) -> Outcome {
-        let mut outcome = Outcome::default();
+    /// The places and counts of those with which it has any, which are forgotten.
+    fn take(&mut self) -> impl Iterator<Item = (usize, usize)> {
+        let Self { counts, met } = self;
+        met.drain(..).map(|index| (index as usize, std::mem::take(&mut counts[index as usize]) as usize))
+    }
+}
+
+impl Outcome {
+    /// Counts; of each sampled document whether it is dropped, and its pairs.
+    fn of(sampled: impl Iterator<Item = (bool, OfOne)>) -> Self {
+        let mut outcome = Self::default();
         let mut clusters = Vec::new();
-        for doc in sampled {
-            let all = DocId::from_u64(u64::MIN)..=DocId::from_u64(u64::MAX);
-            let others = alike.range((doc, *all.start())..=(doc, *all.end())).map(|(_, other)| *other);
-            let (mut pairs, mut found, mut like_a_kept_one) = (0, 0, false);
-            for other in others {
-                pairs += 1;
-                found += u64::from(self.found.contains(&(doc.min(other), doc.max(other))));
-                outcome.both_kept += u64::from(!dropped.contains(doc) && !dropped.contains(other));
-                like_a_kept_one |= !dropped.contains(other);
-            }
+        for (dropped, OfOne { alike, found, kept }) in sampled {
             outcome.sampled += 1;
-            outcome.pairs += pairs;
+            outcome.pairs += alike;
             outcome.found += found;
-            outcome.dropped += u64::from(dropped.contains(doc));
-            outcome.dropped_unlike += u64::from(dropped.contains(doc) && !like_a_kept_one);
-            if pairs > 0 {
-                clusters.push((pairs as f64, found as f64));
+            outcome.both_kept += if dropped { 0 } else { kept };
+            outcome.dropped += u64::from(dropped);
+            outcome.dropped_unlike += u64::from(dropped && kept == 0);
+            if alike > 0 {
+                clusters.push((alike as f64, found as f64));
             }
         }
         outcome.interval = interval(&clusters);
         outcome
     }
-}
 
-impl Outcome {
     /// Leaves the outcome for the report.
     pub(super) fn leave(&self, exchange: &mut dyn Exchange) {
         for (what, n) in [
@@ -183,12 +221,14 @@ fn interval(clusters: &[(f64, f64)]) -> (f64, f64) {
     let n = if missing.min(finding) < FEW { n.min(n_clusters) } else { n };
     let center = (recall + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (recall * (1.0 - recall) / n + Z * Z / (4.0 * n * n)).sqrt();
-    ((center - half).max(0.0), (center + half).min(1.0))
+    // Rounded, the ends could miss a recall of 0 or 1 by a hair.
+    ((center - half).clamp(0.0, recall), (center + half).clamp(recall, 1.0))
 }
 
 thread_local! {
     /// Kept from one document to the next.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
+    static COMMON: RefCell<Common> = RefCell::default();
 }
 
 /// Shingle sets, whatever pairs are otherwise judged by.
@@ -246,6 +286,7 @@ mod tests {
         let clusters: Vec<_> = (0..263).map(|i| (1.0, f64::from(u8::from(i < 81)))).collect();
         check(&clusters, 0.2553, 0.3662);
         check(&[(1.0, 1.0); 96], 0.9615, 1.0);
+        assert!((1..1000).all(|n| interval(&vec![(1.0, 1.0); n]).1 == 1.0), "all found is within");
         check(&[], 0.0, 1.0);
     }
 

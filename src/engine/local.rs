@@ -22,12 +22,14 @@ use crate::exchange::keys::KeyFile;
 use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, Routed, Ruling, RulingKind};
 use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, merge_files};
-use crate::exchange::verify::{VerifyStats, verify};
+use crate::exchange::verify::{Fates, VerifyStats, verify};
 use crate::format::Columns;
 use crate::pairs::Pairs;
 use crate::report::{ExchangeReport, LargeCluster, LargeClusters};
 use crate::run_dir::RunDir;
-use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Stage, Table, Target};
+use crate::stage::{
+    CorpusStage, DocSet, Duplicate, Edge, Exchange, NeedKind, Pair, PairJudge, Rows, Stage, Table, Target,
+};
 use crate::store::{ClosedFile, LocalFile, ReadAt};
 use crate::tally::process_nanos;
 use crate::task::{self, PassJob, Reading, Resources, Source, TaskReport, Work};
@@ -145,6 +147,7 @@ impl Engine for Local {
             progress.begin(format!("{}: keys meet", cut.pipeline.stages[index].name), Total::Unknown);
             progress.check()?;
             meeting.begin_stage(index, section, stage.as_ref());
+            meeting.look_at_ranks(stage.as_ref())?;
             stage.resolve(&mut meeting)?;
             section += stage.sections();
         }
@@ -219,6 +222,21 @@ impl<'r> Meeting<'r> {
         self.annotated = stage.duplicates().is_some_and(|how| how.annotated);
         // What the stage before has only annotated stays, and so is seen by this one.
         self.gone.clone_from(&self.dropped);
+    }
+
+    /// Says so if the column by which documents are ordered is in none of them: of JSON Lines, that is known only
+    /// when they have been read.
+    fn look_at_ranks(&self, stage: &dyn CorpusStage) -> Result<()> {
+        let Some(need) = stage.needs().into_iter().next() else { return Ok(()) };
+        if group::none_ranked(&self.key_files, self.section, self.memory(4))? {
+            let kind = if need.kind == NeedKind::Number { "number" } else { "string" };
+            tracing::warn!(
+                "{}: no document has a {kind} in the column `{}`, so the first of like documents stays",
+                self.cut.pipeline.stages[self.stage].name,
+                need.column
+            );
+        }
+        Ok(())
     }
 
     /// The bytes that one sort or merge may hold, where `n` are going on.
@@ -457,12 +475,14 @@ impl Exchange for Meeting<'_> {
         };
         let mut edges = Sorter::<EdgeRow>::new(&self.engine.spill, memory);
         let pairs_in = self.pairs(&pairs, memory)?;
+        let fates = judge.settles_at().map(|threshold| Fates::new(threshold, self.bits()));
         let stats: VerifyStats = self.engine.pool.install(|| {
-            verify(pairs_in, &sets, judge, memory, |edge| {
+            verify(pairs_in, &sets, judge, memory, fates, |edge| {
                 self.progress.check()?;
                 edges.push(EdgeRow(edge))
             })
         })?;
+        self.note("pairs_spared", stats.spared);
         self.note("pairs_out_of_bound", stats.out_of_bound);
         discard(&pairs)?;
         let path = self.path("edges");

@@ -76,6 +76,20 @@ pub fn members(files: &[KeyFile], section: usize, memory: usize, gone: &DocSet, 
     Ok(())
 }
 
+/// Whether documents sent keys to a section of key files and none of them has a place in the order: all have the
+/// last there is.
+pub fn none_ranked(files: &[KeyFile], section: usize, memory: usize) -> Result<bool> {
+    let mut any = false;
+    for row in files.iter().flat_map(|file| file.section(section, buffer_size(memory, 1))) {
+        // Where there is one, it is most often among the first.
+        if row?.rank != u64::MAX {
+            return Ok(false);
+        }
+        any = true;
+    }
+    Ok(any)
+}
+
 fn group(
     rows: impl Iterator<Item = Result<KeyRow>>,
     k: usize,

@@ -17,7 +17,7 @@ use crate::exchange::keys::{KeyFile, KeyWriter};
 use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, KeyRow, Record, Routed};
 use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, Sorter, SpillDir};
-use crate::exchange::verify::verify;
+use crate::exchange::verify::{Fates, verify};
 use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Table, Target};
 use crate::store::LocalFile;
 
@@ -157,7 +157,8 @@ impl Exchange for Reference<'_> {
         let files = files.collect::<Result<Vec<_>>>()?;
         let edges = Mutex::new(Sorter::<EdgeRow>::new(&self.dir, BUDGET));
         let routed = Self::rows::<Routed, _>(&pairs).map(|pair| pair.map(|routed| routed.0));
-        verify(routed, &|task| Ok(files[task as usize].clone()), judge, BUDGET, |edge| {
+        let fates = judge.settles_at().map(|threshold| Fates::new(threshold, self.bits()));
+        verify(routed, &|task| Ok(files[task as usize].clone()), judge, BUDGET, fates, |edge| {
             edges.lock().expect("no panic").push(EdgeRow(edge))
         })?;
         self.table(edges.into_inner().expect("no panic"))

@@ -5,8 +5,9 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
@@ -16,6 +17,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use corpus::Random;
 
 pub(crate) mod corpus;
 
@@ -57,10 +60,44 @@ impl Work {
         Ran::new(self.command(arguments).output().expect("the built program"), arguments)
     }
 
+    /// Begins a run, and says nothing of it.
+    pub(crate) fn spawn(&self, arguments: &str) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the built program")
+    }
+
+    /// Runs the program on a folder, the last of its arguments, again and again, each time killed after a random part
+    /// of `time`, until it is done. Every time `look` sees the folder. Returns how often it was killed before the end.
+    pub(crate) fn kill_until_done(
+        &self,
+        arguments: &str,
+        output: &str,
+        time: Duration,
+        random: &mut Random,
+        mut look: impl FnMut(&Path),
+    ) -> usize {
+        for n_kills in 0.. {
+            let mut child = self.spawn(&format!("{arguments} {output}"));
+            std::thread::sleep(time.mul_f64(0.1 + random.below(1000) as f64 / 1250.0));
+            kill(&mut child);
+            look(&self.path(output));
+            if self.path(output).join("report.json").exists() {
+                return n_kills;
+            }
+        }
+        unreachable!("it is done at some time")
+    }
+
     /// What a run left in a folder.
     pub(crate) fn left(&self, output: &str) -> Left {
         Left { root: self.path(output) }
     }
+}
+
+/// Ends a run at once, whatever it is at.
+pub(crate) fn kill(child: &mut Child) {
+    // It may have come to its end just now.
+    let _ = child.kill();
+    child.wait().expect("it was started here");
 }
 
 /// How a run of the program ended.
