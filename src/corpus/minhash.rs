@@ -533,6 +533,12 @@ impl PairJudge for MinHashStage {
         self.floor
     }
 
+    fn settles_at(&self) -> Option<f64> {
+        // Other thresholds, chains and an audit ask for every pair.
+        let all = self.records || self.clusters == Clustering::Components || self.audit.0 > 0;
+        (!all).then_some(self.threshold)
+    }
+
     fn bound(&self, len_a: usize, len_b: usize) -> f64 {
         // Sketches are all of one size, and so their bound is 1.
         if len_a.max(len_b) == 0 { 0.0 } else { len_a.min(len_b) as f64 / len_a.max(len_b) as f64 }
