@@ -119,8 +119,9 @@ impl Audit {
         let mut outcome = Outcome::default();
         let mut clusters = Vec::new();
         for doc in sampled {
-            let all = DocId::from_u64(u64::MIN)..=DocId::from_u64(u64::MAX);
-            let others = alike.range((doc, *all.start())..=(doc, *all.end())).map(|(_, other)| *other);
+            // The ids of a run are not negative, and none comes before this one.
+            let first = DocId::new(0, 0);
+            let others = alike.range((doc, first)..).take_while(|(of, _)| *of == doc).map(|(_, other)| *other);
             let (mut pairs, mut found, mut like_a_kept_one) = (0, 0, false);
             for other in others {
                 pairs += 1;

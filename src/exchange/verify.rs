@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::doc::DocId;
+use crate::doc::{DocId, Holder};
 use crate::error::{Error, Result};
 use crate::exchange::sets::SetFile;
 use crate::stage::{Edge, Pair, PairJudge};
@@ -32,8 +32,9 @@ impl std::ops::AddAssign for VerifyStats {
     }
 }
 
-/// Finds the set files: the one of a task, opened on first use and kept open by whoever answers.
-pub type SetsOf<'a> = dyn Fn(u32) -> Result<Arc<SetFile>> + Sync + 'a;
+/// Finds the set files: the one of a task or a part of an index, opened on first use and kept open by whoever
+/// answers.
+pub type SetsOf<'a> = dyn Fn(Holder) -> Result<Arc<SetFile>> + Sync + 'a;
 
 /// Judges the pairs of one task, which come in the order [`Routed`](crate::exchange::record::Routed) has,
 /// and emits the edges in the order of the pairs.
@@ -124,12 +125,12 @@ impl Chunk<'_> {
     }
 
     fn len_of(&self, doc: DocId) -> Result<usize> {
-        let missing = || Error::io(format!("task {}", doc.task()), format!("the set of row {} is missing", doc.row()));
-        (self.sets)(doc.task())?.len_of(doc.row()).ok_or_else(missing)
+        let missing = || Error::io(doc.holder(), format!("the set of row {} is missing", doc.row()));
+        (self.sets)(doc.holder())?.len_of(doc.row()).ok_or_else(missing)
     }
 
     fn read(&self, doc: DocId, set: &mut Vec<u64>) -> Result<()> {
-        (self.sets)(doc.task())?.read(doc.row(), set)
+        (self.sets)(doc.holder())?.read(doc.row(), set)
     }
 }
 
@@ -177,7 +178,10 @@ mod tests {
     #[test]
     fn edges_are_those_of_all_comparisons_in_order() {
         let files = [set_file(0), set_file(1)];
-        let sets = |task: u32| Ok(files[task as usize].clone());
+        let sets = |holder| match holder {
+            Holder::Task(task) => Ok(files[task as usize].clone()),
+            Holder::Part(_) => Err(Error::io(holder, "there is no index")),
+        };
         let at = |n: u64| Ranked { rank: n % 2, doc: DocId::new((n % 5 > 2).into(), n * 13 % 200) };
         let mut pairs: Vec<_> = (0..5000)
             .map(|n| Pair { first: at(n * 7), second: Ranked { rank: 5, doc: DocId::new(1, n % 190) } })
@@ -210,7 +214,7 @@ mod tests {
     #[test]
     fn a_missing_set_is_an_error() {
         let file = set_file(0);
-        let sets = |_: u32| Ok(file.clone());
+        let sets = |_| Ok(file.clone());
         let at = |row| Ranked { rank: 0, doc: DocId::new(0, row) };
         let pair = Pair { first: at(1), second: at(900) };
         let error = verify(std::iter::once(Ok(pair)), &sets, &Shared, 0, |_| Ok(())).expect_err("missing");
