@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -30,7 +30,7 @@ use crate::exchange::keys::{KeyFile, KeyWriter};
 use crate::exchange::names::{NAMES_BLOCK, NameRow};
 use crate::exchange::record::{Content, KeyRow};
 use crate::exchange::sets::{SetFile, SetWriter};
-use crate::exchange::sort::{RunReader, RunWriter, Sorter};
+use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir};
 use crate::exchange::verify::SetsOf;
 use crate::stage::{DocSet, Known, Rows};
 use crate::store::{Folder, ReadAt, Upload, Version};
@@ -43,7 +43,7 @@ const FORMAT: u32 = 1;
 
 /// The bytes of a block, and those read at a time.
 const BLOCK: usize = 32 << 10;
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = 1 << 20;
 
 /// With more parts than this, their files are not held open.
 const MAX_OPEN: usize = 50;
@@ -99,6 +99,8 @@ pub struct Index {
     folder: Folder,
     manifest: Manifest,
     sets: Vec<OnceLock<Arc<SetFile>>>,
+    /// Held by who opens sets, so that nobody does so twice.
+    opening: Mutex<()>,
 }
 
 impl Index {
@@ -124,7 +126,7 @@ impl Index {
 
     fn new(folder: &Folder, manifest: Manifest) -> Self {
         let sets = manifest.parts.iter().map(|_| OnceLock::new()).collect();
-        Self { folder: folder.clone(), manifest, sets }
+        Self { folder: folder.clone(), manifest, sets, opening: Mutex::new(()) }
     }
 
     /// The same without the parts from `n` on.
@@ -212,13 +214,21 @@ impl Index {
         Ok(Box::new(RunReader::open(file, &name, BUFFER)?))
     }
 
-    /// The sets of a part.
-    pub fn sets(&self, part: u32) -> Result<Arc<SetFile>> {
+    /// The sets of a part. They are read here and there, so those in a bucket are fetched to the folder for
+    /// temporary files first.
+    pub fn sets(&self, part: u32, dir: &SpillDir) -> Result<Arc<SetFile>> {
         let there = self.sets.get(part as usize).ok_or_else(|| Error::io(Holder::Part(part), "there is none"))?;
         if let Some(sets) = there.get() {
             return Ok(sets.clone());
         }
-        let (file, name) = self.file(part as usize, "sets")?;
+        let _alone = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sets) = there.get() {
+            return Ok(sets.clone());
+        }
+        let (mut file, name) = self.file(part as usize, "sets")?;
+        if self.folder.local_path().is_none() {
+            file = fetched(&*file, dir)?;
+        }
         let sets = Arc::new(SetFile::open(file, &name)?);
         Ok(there.get_or_init(|| sets).clone())
     }
@@ -234,6 +244,22 @@ impl Index {
         }
         Ok((file, name))
     }
+}
+
+/// A copy of a file on the local disk, which is gone when it is closed.
+fn fetched(file: &dyn ReadAt, dir: &SpillDir) -> Result<Arc<dyn ReadAt>> {
+    let copy = dir.write_file(file.size(), |mut copy, name| {
+        let mut buffer = vec![0; BUFFER.min(file.size() as usize)];
+        let mut at = 0;
+        while at < file.size() {
+            let n = (file.size() - at).min(buffer.len() as u64) as usize;
+            file.read_at(at, &mut buffer[..n])?;
+            copy.write_all(&buffer[..n]).map_err(|error| Error::io(name, error))?;
+            at += n as u64;
+        }
+        Ok(())
+    })?;
+    copy.open()
 }
 
 /// The leaders that an index has in a section, in order.

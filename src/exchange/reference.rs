@@ -221,7 +221,7 @@ impl Exchange for Reference<'_> {
         let of_part = self.index.as_ref().map(|(index, _)| index);
         let sets = |holder| match holder {
             Holder::Task(task) => Ok(files[task as usize].clone()),
-            Holder::Part(part) => of_part.expect("there are parts").sets(part),
+            Holder::Part(part) => of_part.expect("there are parts").sets(part, &self.dir),
         };
         verify(routed, &sets, judge, BUDGET, |edge| edges.lock().expect("no panic").push(EdgeRow(edge)))?;
         self.table(edges.into_inner().expect("no panic"))

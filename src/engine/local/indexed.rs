@@ -102,10 +102,10 @@ impl Meeting<'_> {
         }
     }
 
-    /// The sets of a part of the index. Sets are read here and there, so those of a bucket are fetched first.
+    /// The sets of a part of the index.
     pub(super) fn earlier_sets(&self, part: u32) -> Result<Arc<SetFile>> {
         let indexing = self.read().ok_or_else(|| Error::io(Holder::Part(part), "there is no index"))?;
-        indexing.index.sets(part)
+        indexing.index.sets(part, &self.engine.spill)
     }
 
     /// What the documents of a task, or of a part of the index, are called.
