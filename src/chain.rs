@@ -347,8 +347,9 @@ impl<'t> Walk<'t, '_> {
         for (_, ruling) in self.rulings.iter().filter(|(_, ruling)| usize::from(ruling.stage) == step.index) {
             match &ruling.kind {
                 RulingKind::Give(value) => ruled.given = Some(*value),
-                RulingKind::Drop { reason, similarity, threshold, kept_key, kept_id, .. } => {
-                    let of = DuplicateOf { id: kept_id.as_deref(), key: *kept_key, similarity: *similarity };
+                RulingKind::Drop { reason, similarity, threshold, kept_key, kept_id, kept_run, .. } => {
+                    let (id, run) = (kept_id.as_deref(), kept_run.as_deref());
+                    let of = DuplicateOf { id, key: *kept_key, similarity: *similarity, run };
                     if annotated {
                         tally.marked += 1;
                         ruled.duplicate = Some(of);

@@ -2,33 +2,64 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::cmp::Ordering;
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::canonical::canonical;
 use crate::text;
 
-/// Where a document stands in its pass: its task and its row in that task.
+/// Where a document stands in its pass, by its task and its row in that task; or, if it is one of an earlier
+/// corpus, in a part of an index.
 ///
-/// The order of `DocId`s is input order. It is internal: it names nothing outside one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The order of `DocId`s is input order, and what was there earlier comes first: that of the numbers taken as
+/// signed ones. It is internal: it names nothing outside one run and the index it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DocId(u64);
+
+/// Who holds a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// A part of an index of earlier corpora.
+    Part(u32),
+    /// A task of this run.
+    Task(u32),
+}
 
 impl DocId {
     const ROW_BITS: u32 = 40;
+    /// Set in documents of earlier corpora.
+    const EARLIER: u64 = 1 << 63;
 
-    /// The document at `row` of `task`. A task holds fewer than 2^40 rows, a run fewer than 2^24 tasks.
+    /// The document at `row` of `task`. A task holds fewer than 2^40 rows, a run fewer than 2^23 tasks.
     pub fn new(task: u32, row: u64) -> Self {
-        debug_assert!(row < 1 << Self::ROW_BITS && task < 1 << (64 - Self::ROW_BITS));
+        debug_assert!(row < 1 << Self::ROW_BITS && task < 1 << (63 - Self::ROW_BITS));
         Self((u64::from(task) << Self::ROW_BITS) | row)
     }
 
-    /// The task that holds the document.
+    /// The document at a `place` of a part of an index, whose limits are those of [`DocId::new`].
+    pub fn earlier(part: u32, place: u64) -> Self {
+        Self(Self::EARLIER | Self::new(part, place).0)
+    }
+
+    /// Whether it is a document of an earlier corpus.
+    pub fn is_earlier(self) -> bool {
+        self.0 & Self::EARLIER != 0
+    }
+
+    /// Who holds the document.
+    pub fn holder(self) -> Holder {
+        let number = ((self.0 & !Self::EARLIER) >> Self::ROW_BITS) as u32;
+        if self.is_earlier() { Holder::Part(number) } else { Holder::Task(number) }
+    }
+
+    /// The task that holds a document of this run.
     pub fn task(self) -> u32 {
+        debug_assert!(!self.is_earlier(), "no task holds a document of an earlier corpus");
         (self.0 >> Self::ROW_BITS) as u32
     }
 
-    /// The row in the task, counted from 0 in the order rows are read.
+    /// The row in the task, counted from 0 in the order rows are read; or the place in the part.
     pub fn row(self) -> u64 {
         self.0 & ((1 << Self::ROW_BITS) - 1)
     }
@@ -41,6 +72,27 @@ impl DocId {
     /// The reverse of [`DocId::to_u64`].
     pub fn from_u64(id: u64) -> Self {
         Self(id)
+    }
+}
+
+impl Ord for DocId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cast_signed().cmp(&other.0.cast_signed())
+    }
+}
+
+impl PartialOrd for DocId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Part(part) => write!(f, "part {part} of the index"),
+            Self::Task(task) => write!(f, "task {task}"),
+        }
     }
 }
 
@@ -187,5 +239,15 @@ mod tests {
         let id = DocId::new(3, 17);
         assert_eq!((id.task(), id.row()), (3, 17));
         assert!(DocId::new(2, u64::from(u32::MAX)) < DocId::new(3, 0));
+    }
+
+    #[test]
+    fn what_was_there_earlier_comes_first() {
+        let (first, second) = (DocId::earlier(0, 9), DocId::earlier(1, 2));
+        assert!(first < second && second < DocId::new(0, 0));
+        assert_eq!((second.holder(), second.row()), (Holder::Part(1), 2));
+        assert_eq!(DocId::new(5, 2).holder(), Holder::Task(5));
+        assert!(first.is_earlier() && !DocId::new((1 << 23) - 1, 0).is_earlier());
+        assert_eq!(DocId::from_u64(second.to_u64()), second);
     }
 }

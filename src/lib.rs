@@ -10,7 +10,7 @@
 //! - **From a file of settings to work.** [`pipeline`] reads TOML, checks all of it and cuts it into passes;
 //!   [`plan`] cuts the input into tasks, [`schema`] makes one schema of many files.
 //! - **Work.** [`chain`] is the only loop over documents; [`task`] takes one task through one pass; [`exchange`]
-//!   lets keys of different documents meet; an [`engine`] decides where all that happens.
+//!   lets keys of different documents meet, also with those of an [index](exchange::index) of earlier corpora; an [`engine`] decides where all that happens.
 //! - **The world.** [`store`] is folders and buckets, [`format`](mod@format) Parquet and JSON Lines, [`run_dir`] what lies where in
 //!   a run's folder, [`report`] what happened, [`budget`] and [`tally`] the memory and the sums on the way,
 //!   [`reuse`] what a further use of a document is worth, [`cli`] the commands.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::doc::Columns;
 use crate::error::{self, Error, Result};
-use crate::stage::{Duplicates, Entry, Need, NeedKind, Stage};
+use crate::stage::{Duplicates, Entry, IndexUse, Need, NeedKind, Stage};
 use crate::{annotate, corpus, filter, normalize};
 
 pub mod schema;
@@ -295,6 +295,14 @@ impl Pipeline {
         passes
     }
 
+    /// The stage that reads or writes an index of earlier corpora, if there is one.
+    pub fn index(&self) -> Option<(usize, &IndexUse)> {
+        self.stages.iter().enumerate().find_map(|(i, spec)| match &spec.stage {
+            Stage::Corpus(stage) => Some((i, stage.index()?)),
+            _ => None,
+        })
+    }
+
     fn pass_after(&self, pass: &Pass) -> Pass {
         Pass { rulings: pass.emits.clone(), ..Pass::new(pass.index + 1) }
     }
@@ -369,6 +377,24 @@ impl Pipeline {
                         dedups.push((&spec.name, how));
                         dedups.iter().position(|(_, how)| how.annotated).filter(|_| dedups.len() > 1)
                     });
+                    let indexed = self.index().map(|(at, _)| &self.stages[at].name);
+                    if let Some(index) = indexed
+                        && stage.index().is_some()
+                        && *index != spec.name
+                    {
+                        return Err(format!(
+                            "{place}: {index} has an index already, and a run has one; leave one of them out"
+                        ));
+                    }
+                    if let Some((other, _)) = dedups.iter().find(|(name, _)| Some(*name) != indexed.map(String::as_str))
+                        && let Some(index) = indexed
+                        && dedups.iter().any(|(name, _)| name == index)
+                    {
+                        return Err(format!(
+                            "{place}: {index} has an index, which would not know what {other} beside it drops; leave \
+                             {other} out (minhash finds copies of the same text as well)"
+                        ));
+                    }
                     if let Some(at) = both {
                         let annotates = dedups[at].0;
                         let other = dedups[usize::from(at == 0)].0;

@@ -47,6 +47,18 @@ pub struct Identity {
     /// The run that this one cuts anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// What it reads of an index of earlier corpora.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Vec<EarlierPart>>,
+}
+
+/// A part of an index that a run reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierPart {
+    /// What its run is called.
+    pub run: String,
+    /// The checksums of its files.
+    pub checksums: Vec<String>,
 }
 
 /// How a run begins.
@@ -160,6 +172,9 @@ impl RunDir {
             let what = of_tables("", &table(&known.pipeline), &table(&identity.pipeline));
             return refuse(format!("in its pipeline, {what}"));
         }
+        if known.earlier != identity.earlier {
+            return refuse(of_parts(known.earlier.as_deref(), identity.earlier.as_deref()));
+        }
         if known.limit != identity.limit || known.task_size != identity.task_size {
             return refuse("its --limit or --task-size differs".into());
         }
@@ -260,6 +275,19 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// What has become of the index that a run read.
+fn of_parts(old: Option<&[EarlierPart]>, new: Option<&[EarlierPart]>) -> String {
+    let [old, new] = [old, new].map(Option::unwrap_or_default);
+    let runs = |parts: &[EarlierPart]| match parts {
+        [] => "nothing".to_owned(),
+        parts => parts.iter().map(|part| part.run.as_str()).collect::<Vec<_>>().join(", "),
+    };
+    match old.iter().zip(new).find(|(old, new)| old.run == new.run && old != new) {
+        Some((part, _)) => format!("in its index, the part `{}` was another one", part.run),
+        None => format!("its index had {}, now it has {}", runs(old), runs(new)),
+    }
+}
+
 /// Where two texts part, for people.
 fn difference(what: &str, old: &str, new: &str) -> String {
     let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
@@ -283,6 +311,7 @@ mod tests {
             shards: shards.iter().map(shard).collect(),
             tasks: Vec::new(),
             from: None,
+            earlier: None,
         }
     }
 
@@ -327,6 +356,19 @@ mod tests {
         );
         check(exact, r#"{"stage":[]}"#, "stage 1 was \"exact\", now it is not set");
         check(r#"{"output":{"format":"jsonl"}}"#, "{}", "output was {\"format\":\"jsonl\"}, now it is not set");
+    }
+
+    #[test]
+    fn another_index_is_refused_with_the_difference() {
+        let part = |run: &str, checksum: &str| EarlierPart { run: run.into(), checksums: vec![checksum.into()] };
+        let check = |old: &[EarlierPart], new: &[EarlierPart], expected: &str| {
+            assert_eq!(of_parts(Some(old), Some(new)), expected);
+        };
+        let both = [part("a", "1"), part("b", "2")];
+        check(&both[..1], &both, "its index had a, now it has a, b");
+        check(&both, &both[..1], "its index had a, b, now it has a");
+        check(&[], &both[..1], "its index had nothing, now it has a");
+        check(&both[..1], &[part("a", "3")], "in its index, the part `a` was another one");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::doc::{ContentKey, Doc, DocId, Value};
+use crate::doc::{ContentKey, Doc, DocId, Holder, Value};
 use crate::error::{self, Result};
 
 /// Rewrites a text. Nothing to do: `Cow::Borrowed`, and no allocation. Normalizing twice is normalizing once.
@@ -173,6 +173,11 @@ pub trait CorpusStage: Send + Sync {
         None
     }
 
+    /// The index of earlier corpora that it reads or writes.
+    fn index(&self) -> Option<&IndexUse> {
+        None
+    }
+
     /// Whether it rules on documents for the likeness of their texts, so that the text must not change after it.
     fn is_dedup(&self) -> bool {
         self.duplicates().is_some()
@@ -190,8 +195,27 @@ pub struct Duplicates {
     /// Whether duplicates stay and are told what they duplicate. No other stage of the exchange may then
     /// rule on duplicates.
     pub annotated: bool,
+    /// Whether documents of earlier corpora stand for some, so that rulings name the run of these.
+    pub earlier: bool,
     /// What is called out.
     pub guards: Guards,
+}
+
+/// An index of earlier corpora, as a stage uses it.
+///
+/// What a run keeps is the same as if the earlier corpora stood before its own, where settings agree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexUse {
+    /// Its folder.
+    pub folder: String,
+    /// Whether documents are compared with those it knows.
+    pub reads: bool,
+    /// Whether this run is added to it.
+    pub writes: bool,
+    /// What this run is called in it.
+    pub run: Option<String>,
+    /// The settings that all runs of an index have in common.
+    pub settings: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// What must not go by unnoticed.
@@ -225,6 +249,8 @@ pub struct DuplicateOf<'r> {
     pub key: ContentKey,
     /// How alike the two are.
     pub similarity: f64,
+    /// The earlier run that kept it, if it is none of this one.
+    pub run: Option<&'r str>,
 }
 
 /// An input column a stage looks at.
@@ -282,6 +308,19 @@ pub struct Edge {
     pub similarity: f64,
 }
 
+/// A document whose text an index has seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Known {
+    /// The document.
+    pub doc: DocId,
+    /// The earlier one that was kept.
+    pub kept: DocId,
+    /// How alike the two are.
+    pub similarity: f64,
+    /// Whether they have the same text. If not, an earlier document with this text went for the kept one.
+    pub copy: bool,
+}
+
 /// A ruling to drop a document for another one that stands for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Duplicate {
@@ -326,6 +365,9 @@ pub trait Exchange {
     /// Groups the documents of each section by key; in each group the first `k` in the total order are
     /// proposed to every later member. A key from outside is proposed to every member of its group, beside
     /// the `k`; so `k = 0` is a lookup. The same pair can be proposed by several groups.
+    ///
+    /// If the stage [reads an index](CorpusStage::index), the leaders that this has of a group come before all its
+    /// members and count among the `k`; those that were kept are proposed.
     fn group_first_k(&mut self, sections: std::ops::Range<usize>, k: usize) -> Result<Table<Pair>>;
 
     /// Each pair once.
@@ -359,6 +401,14 @@ pub trait Exchange {
     /// 1 if none does. Says in the report what it has chosen.
     fn choose(&mut self, target: Target) -> Result<f64>;
 
+    /// The documents whose key in section 0, which is that of the text, is in the index that the stage reads.
+    fn known(&mut self) -> Result<Rows<Known>>;
+
+    /// Adds what the stage is about to keep to the index that it writes: the texts of all documents that grouping
+    /// still sees, which sent each key to section 0 once; and of each group in `sections` so many leaders that
+    /// they make `k` with those that the index has. The part counts once the run is done.
+    fn leave_index(&mut self, sections: std::ops::Range<usize>, k: usize) -> Result<()>;
+
     /// A set of documents, one bit each, all absent.
     fn bits(&self) -> DocSet;
 
@@ -390,7 +440,7 @@ pub trait Exchange {
 /// while it reads.
 pub type Rows<R> = Box<dyn Iterator<Item = Result<R>>>;
 
-/// The document that stands for keys from outside the corpus: no task holds it.
+/// The document that stands for keys from outside the corpus: no task holds it, and no part of an index.
 pub const EXTERNAL: u64 = u64::MAX;
 
 /// Decides how alike two documents are, from a set made of each text.
@@ -414,7 +464,7 @@ pub trait PairJudge: Sync {
     }
 }
 
-/// A set of documents of one pass, one bit each.
+/// A set of documents of one pass, one bit each. Documents of earlier corpora are never in it.
 #[derive(Debug, Clone)]
 pub struct DocSet {
     tasks: Vec<Vec<u64>>,
@@ -429,12 +479,17 @@ impl DocSet {
 
     /// Puts a document in.
     pub fn insert(&mut self, doc: DocId) {
-        self.tasks[doc.task() as usize][(doc.row() / 64) as usize] |= 1 << (doc.row() % 64);
+        if let Holder::Task(task) = doc.holder() {
+            self.tasks[task as usize][(doc.row() / 64) as usize] |= 1 << (doc.row() % 64);
+        }
     }
 
     /// Whether a document is in.
     pub fn contains(&self, doc: DocId) -> bool {
-        self.tasks[doc.task() as usize][(doc.row() / 64) as usize] >> (doc.row() % 64) & 1 == 1
+        match doc.holder() {
+            Holder::Task(task) => self.tasks[task as usize][(doc.row() / 64) as usize] >> (doc.row() % 64) & 1 == 1,
+            Holder::Part(_) => false,
+        }
     }
 
     /// The documents that are in, in input order.

@@ -19,7 +19,7 @@ use object_store::buffered::BufWriter;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::{Path as ObjectPath, PathPart};
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 use url::Url;
@@ -144,6 +144,9 @@ pub struct Folder {
 pub struct Lock {
     _file: Option<File>,
 }
+
+/// Which state of a file was read.
+pub struct Version(Option<UpdateVersion>);
 
 /// A file that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -346,6 +349,39 @@ impl Folder {
                 Err(error) => Err(failed(error)),
             }
         })
+    }
+
+    /// The whole of a small file, if there is one, and which state of it that is.
+    pub fn read_version(&self, path: &str) -> Result<(Option<Bytes>, Version)> {
+        if self.local.is_some() {
+            return Ok((self.read(path)?, Version(None)));
+        }
+        let failed = |error| remote_error(self.name_of(path), &error);
+        runtime().block_on(async {
+            match self.store.get(&self.object(path)).await {
+                Ok(object) => {
+                    let (e_tag, version) = (object.meta.e_tag.clone(), object.meta.version.clone());
+                    let bytes = object.bytes().await.map_err(failed)?;
+                    Ok((Some(bytes), Version(Some(UpdateVersion { e_tag, version }))))
+                }
+                Err(object_store::Error::NotFound { .. }) => Ok((None, Version(None))),
+                Err(error) => Err(failed(error)),
+            }
+        })
+    }
+
+    /// Writes a small file, whole or not at all, in place of the state of it that was read; says whether that is
+    /// still there. On a local disk it is for a [lock](Folder::lock) to see to that.
+    pub fn replace(&self, path: &str, bytes: impl Into<Bytes>, version: Version) -> Result<bool> {
+        if self.local.is_some() {
+            return self.write(path, bytes).map(|()| true);
+        }
+        let mode = version.0.map_or(PutMode::Create, PutMode::Update);
+        match runtime().block_on(self.store.put_opts(&self.object(path), bytes.into().into(), mode.into())) {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+            Err(error) => Err(remote_error(self.name_of(path), &error)),
+        }
     }
 
     /// Writes a small file, whole or not at all, replacing what was there.

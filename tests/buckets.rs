@@ -180,6 +180,47 @@ fn a_killed_run_goes_on_in_the_bucket() {
 }
 
 #[test]
+fn an_index_may_be_in_a_bucket() {
+    let bucket = Bucket::new();
+    let documents = corpus::documents(46, 300);
+    corpus::write_parquet(&bucket.work.path("old"), &documents[..150], 2, 40);
+    corpus::write_parquet(&bucket.work.path("new"), &documents[150..], 2, 40);
+    for index in ["s3://corpus/seen", "seen"] {
+        bucket.run(&format!("index build {index} old")).ends_with(0);
+        let output = format!("out-{}", index.len());
+        let add = format!("dedup new {output} --against {index} --index {index} --run-name new");
+        bucket.run(&add).ends_with(0);
+        bucket.run(&add).ends_with(0).says("done already");
+    }
+    bucket.work.left("out-16").assert_same(&bucket.work.left("out-4"));
+    let local = bucket.work.left("seen").files("");
+    let local: Vec<_> = local.iter().filter(|(name, _)| name != "lock").collect();
+    let names: Vec<_> = local.iter().map(|(name, _)| format!("seen/{name}")).collect();
+    assert_eq!(bucket.names("seen"), names);
+    for (name, bytes) in &local {
+        assert!(bucket.download(&format!("seen/{name}")) == *bytes, "{name} differs");
+    }
+    // Nothing locks a bucket; but of those that saw the same index only one is added.
+    let add = |name: &str| {
+        let mut command = bucket.command(&format!("index add s3://corpus/seen new --run-name {name} --threads 1"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the built program")
+    };
+    let added = ["a", "b", "c"].map(add).into_iter().map(|child| {
+        let ran = Ran::new(child.wait_with_output().expect("it ends"), "index add");
+        assert!(
+            ran.code == Some(0)
+                || ["it has changed while", "has just added"].iter().any(|said| ran.stderr.contains(said)),
+            "{ran}"
+        );
+        u64::from(ran.code == Some(0))
+    });
+    let added: u64 = added.sum();
+    let index: serde_json::Value = serde_json::from_slice(&bucket.download("seen/index.json")).expect("JSON");
+    assert_eq!(index["parts"].as_array().expect("a list").len() as u64, 2 + added);
+    assert!(added > 0);
+}
+
+#[test]
 fn what_is_wrong_is_said_at_once() {
     let mut bucket = Bucket::new();
     corpus::write_parquet(&bucket.work.path("in"), &corpus::documents(45, 30), 1, 20);

@@ -123,7 +123,7 @@ fn check_refused(world: &World, args: &[&str], expected: &str) {
 #[test]
 fn help() {
     let world = World::new();
-    for command in ["", "run", "dedup", "report", "check", "stages", "try"] {
+    for command in ["", "run", "dedup", "index", "report", "check", "stages", "try"] {
         let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
         let name = format!("help_{command}");
         check(name.trim_end_matches('_'), &world.run(&args));
@@ -133,7 +133,7 @@ fn help() {
 #[test]
 fn help_fits_a_page() {
     let world = World::new();
-    for command in ["run", "dedup", "report", "check", "stages", "try"] {
+    for command in ["run", "dedup", "index", "report", "check", "stages", "try"] {
         let help = world.run(&[command, "--help"]).stdout;
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     }

@@ -16,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::pipeline::{InputSettings, Pipeline, StageSpec};
 use crate::stage::DuplicateOf;
 
-/// The columns that say why a document was dropped.
-const WHY: [(&str, DataType); 7] = [
+/// The columns that say why a document was dropped. The last one is there only where documents of earlier corpora
+/// stand for some.
+const WHY: [(&str, DataType); 8] = [
     ("rejected_by", DataType::Utf8),
     ("reason", DataType::Utf8),
     ("value", DataType::Float64),
@@ -25,6 +26,7 @@ const WHY: [(&str, DataType); 7] = [
     ("duplicate_of", DataType::Utf8),
     ("duplicate_key", DataType::FixedSizeBinary(size_of::<ContentKey>() as i32)),
     ("similarity", DataType::Float64),
+    ("duplicate_run", DataType::Utf8),
 ];
 
 /// The schemas of a pass.
@@ -38,10 +40,10 @@ pub(super) struct Layout {
     pub(super) added: Vec<Field>,
     /// The source columns that stay.
     stay: Vec<usize>,
-    /// Where the columns of rejected documents come from, those of [`WHY`] left out.
+    /// Where the columns of rejected documents come from, those of [`why`] left out.
     rejected_from: Vec<Origin>,
-    /// Where a document that stays may have a column of [`WHY`] already, since a stage has added it.
-    own: [Option<Origin>; WHY.len()],
+    /// Where a document that stays may have a column of [`why`] already, since a stage has added it.
+    own: Vec<Option<Origin>>,
 }
 
 /// Where a column of rejected documents comes from.
@@ -91,12 +93,14 @@ impl Layout {
             stay.iter().map(|&i| source.fields()[i].clone()).chain(added.iter().cloned().map(Arc::new)).collect();
         let kept = Arc::new(Schema::new(kept));
         let adds = |spec: &StageSpec, name: &str| spec.stage.columns().iter().any(|field| field.name() == name);
-        let own = WHY.map(|(name, _)| match (slot(name), source.index_of(name)) {
+        let own = |(name, _): &(&str, _)| match (slot(name), source.index_of(name)) {
             (Some(slot), _) => Some(Origin::Added(slot)),
             (None, Ok(i)) if before.iter().any(|spec| adds(spec, name)) => Some(Origin::Source(i)),
             _ => None,
-        });
-        for ((name, _), own) in WHY.iter().zip(&own) {
+        };
+        let why = why(pipeline);
+        let own: Vec<_> = why.iter().map(own).collect();
+        for ((name, _), own) in why.iter().zip(&own) {
             if own.is_none() && kept.field_with_name(name).is_ok() {
                 refuse_clash(input, "of rejects", name)?;
             }
@@ -112,7 +116,7 @@ impl Layout {
             rejected.push(field);
             rejected_from.push(origin);
         }
-        rejected.extend(WHY.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)));
+        rejected.extend(why.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)));
         let rejected = Arc::new(Schema::new(rejected));
         Ok(Self { source: source.clone(), kept, rejected, text, added, stay, rejected_from, own })
     }
@@ -201,6 +205,9 @@ impl Layout {
         }
         columns.push(Arc::new(keys.finish()));
         columns.push(floats(&|why| why.duplicate.map_or(f64::NAN, |of| of.similarity)));
+        if columns.len() < self.rejected.fields().len() {
+            columns.push(strings(&DataType::Utf8, duplicates().map(|duplicate| duplicate.and_then(|of| of.run)))?);
+        }
         for (at, own) in (self.rejected_from.len()..).zip(&self.own) {
             let own = match *own {
                 Some(Origin::Source(i)) => left.column(i).clone(),
@@ -211,6 +218,12 @@ impl Layout {
         }
         RecordBatch::try_new(self.rejected.clone(), columns).map_err(failed)
     }
+}
+
+/// The columns of [`WHY`] that the rejects of a pipeline have.
+fn why(pipeline: &Pipeline) -> &'static [(&'static str, DataType)] {
+    let reads = pipeline.index().is_some_and(|(_, index)| index.reads);
+    if reads { &WHY } else { &WHY[..WHY.len() - 1] }
 }
 
 /// Refuses a column that the input has and a stage adds, unless the user lets it be replaced.
@@ -227,7 +240,7 @@ pub(super) fn refuse_clash(input: &InputSettings, stage: &str, column: &str) -> 
 /// run have the same columns, whichever pass they left in. A source that has been through earlier passes has
 /// their columns already.
 fn documents(pipeline: &Pipeline, source: &SchemaRef) -> Vec<Field> {
-    let is_why = |name: &str| WHY.iter().any(|(why, _)| *why == name);
+    let is_why = |name: &str| why(pipeline).iter().any(|(why, _)| *why == name);
     let mut fields: Vec<Field> = source.fields().iter().map(|field| field.as_ref().clone()).collect();
     for spec in &pipeline.stages {
         let keeps = spec.stage.keeps_existing();
@@ -282,8 +295,18 @@ mod tests {
         for schema in &schemas {
             assert_eq!(schema, &schemas[0]);
             let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-            assert_eq!(names, [documents, &WHY.map(|(name, _)| name)].concat());
+            let reasons: &[_] = &WHY.map(|(name, _)| name);
+            let reasons = if pipeline.contains("against") { reasons } else { &reasons[..7] };
+            assert_eq!(names, [documents, reasons].concat());
         }
+    }
+
+    #[test]
+    fn rejects_name_the_run_of_the_document_that_stands_for_them_if_it_may_be_another() {
+        let against = "[[stage]]\nuse = 'whitespace'\n[[stage]]\nuse = 'minhash'\nagainst = 'index'\n";
+        check(against, &["id", "text"], &["id", "text"]);
+        let matched = ["dup_count", "dup_cluster", "matched_key", "matched_similarity", "matched_run"];
+        check(&format!("{against}mode = 'annotate'\n"), &["text"], &[&["text"][..], &matched].concat());
     }
 
     const FILTERED: &str = "[[stage]]\nuse = 'origin_key'\n[[stage]]\nuse = 'word_count'\n[[stage]]\nuse = 'exact'\n\

@@ -29,6 +29,8 @@ use crate::error::Error;
   trommel dedup --from out --threshold 0.7 out-0.7  # and take one
   trommel dedup --floor 0.5 --target-tokens 10B shards/ out
   trommel dedup --exact shards/ out                 # the same text only
+  trommel dedup --index seen 2024/ out-2024         # remember this corpus,
+  trommel dedup --against seen --index seen 2025/ out-2025  # and drop what it had from the next
 
 Exit codes are those of `trommel run`."
 )]
@@ -41,7 +43,7 @@ pub struct Dedup {
     #[arg(long, value_name = "RUN", requires = "cut", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = [
         "floor", "exact", "keep", "recall", "bands", "rows", "profile", "ngram", "verify", "audit", "limit", "text_column",
         "id_column", "replace_columns", "task_size", "counts", "mode", "clusters", "max_cluster", "max_source_loss",
-        "source_column", "guards",
+        "source_column", "guards", "against", "index",
     ])]
     from: Option<String>,
     /// The similarity from which on two documents count as one, above 0 and at most 1.
@@ -59,31 +61,10 @@ pub struct Dedup {
     #[arg(long, value_name = "N", group = "cut", value_parser = parse_amount)]
     target_docs: Option<u64>,
     /// Drop only documents with the same text, white space aside.
-    #[arg(long, conflicts_with_all = ["threshold", "floor", "recall", "bands", "rows", "profile", "ngram", "verify", "audit", "clusters", "target_tokens", "target_docs"])]
+    #[arg(long, conflicts_with_all = ["threshold", "floor", "recall", "bands", "rows", "profile", "ngram", "verify", "audit", "clusters", "target_tokens", "target_docs", "against", "index"])]
     exact: bool,
-    /// Which one stays: first, longest, highest:COLUMN, lowest:COLUMN, or sources:A,B (preferred values of the
-    /// column `source`, in order).
-    #[arg(long, default_value = "first", value_name = "POLICY")]
-    keep: Keep,
-    /// The share of the pairs exactly at the threshold, or the floor, that must be found. Default: 0.99, or what the bands of the
-    /// profile find.
-    #[arg(long, value_parser = parse_share, allow_negative_numbers = true)]
-    recall: Option<f64>,
-    /// The bands of the sketch, by hand; with --rows.
-    #[arg(long, requires = "rows", value_parser = parse_whole::<u32>)]
-    bands: Option<u32>,
-    /// The rows of a band, by hand; with --bands.
-    #[arg(long, requires = "bands", value_parser = parse_whole::<u32>)]
-    rows: Option<u32>,
-    /// How texts are cut into shingles, and these sketched.
-    #[arg(long, value_enum, default_value_t = Profile::Default)]
-    profile: Profile,
-    /// How many words, or Chinese or Japanese characters, make a shingle.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = parse_whole::<u32>)]
-    ngram: u32,
-    /// How a proposed pair is judged.
-    #[arg(long, value_enum, default_value_t = Verify::Exact)]
-    verify: Verify,
+    #[command(flatten)]
+    alike: Alike,
     /// Compare so many documents, drawn by lot, with all others, to measure which part of the like pairs was found;
     /// 1000 is plenty, and costs two more readings.
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
@@ -113,8 +94,49 @@ pub struct Dedup {
     /// What becomes of a run in which something was called out.
     #[arg(long, value_enum, default_value_t = Guards::Warn)]
     guards: Guards,
+    /// Compare with the documents of earlier corpora as well, which this index knows and which come first: what stays is
+    /// what one run over all of them would keep. `trommel index` makes and shows one.
+    #[arg(long, value_name = "INDEX", value_parser = NonEmptyStringValueParser::new())]
+    against: Option<String>,
+    /// Add this corpus to an index when the run is done: a new one, or that of --against.
+    #[arg(long, value_name = "INDEX", value_parser = NonEmptyStringValueParser::new())]
+    index: Option<String>,
+    /// What this run is called in the index; by default as its output folder.
+    #[arg(long, value_name = "NAME", requires = "index", value_parser = NonEmptyStringValueParser::new())]
+    run_name: Option<String>,
+    /// Documents of the index always stay; needed for --against with another --keep than first.
+    #[arg(long, requires = "against")]
+    earlier_wins: bool,
     #[command(flatten)]
     common: Common,
+}
+
+/// What makes documents alike, and which of them stays.
+#[derive(Args)]
+pub struct Alike {
+    /// Which one stays: first, longest, highest:COLUMN, lowest:COLUMN, or sources:A,B (preferred values of the
+    /// column `source`, in order).
+    #[arg(long, default_value = "first", value_name = "POLICY")]
+    keep: Keep,
+    /// The share of the pairs exactly at the threshold, or the floor, that must be found. Default: 0.99, or what the bands of the
+    /// profile find.
+    #[arg(long, value_parser = parse_share, allow_negative_numbers = true)]
+    recall: Option<f64>,
+    /// The bands of the sketch, by hand; with --rows.
+    #[arg(long, requires = "rows", value_parser = parse_whole::<u32>)]
+    bands: Option<u32>,
+    /// The rows of a band, by hand; with --bands.
+    #[arg(long, requires = "bands", value_parser = parse_whole::<u32>)]
+    rows: Option<u32>,
+    /// How texts are cut into shingles, and these sketched.
+    #[arg(long, value_enum, default_value_t = Profile::Default)]
+    profile: Profile,
+    /// How many words, or Chinese or Japanese characters, make a shingle.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = parse_whole::<u32>)]
+    ngram: u32,
+    /// How a proposed pair is judged.
+    #[arg(long, value_enum, default_value_t = Verify::Exact)]
+    verify: Verify,
 }
 
 /// How texts are cut into shingles, and these sketched.
@@ -227,7 +249,7 @@ impl Dedup {
     fn stage(&self) -> toml::Table {
         let mut stage = toml::Table::new();
         let mut set = |key: &str, value: toml::Value| stage.insert(key.to_owned(), value);
-        set("keep", toml::Value::try_from(&self.keep).expect("a policy is plain data"));
+        set("keep", self.alike.keep());
         // What is not asked for is left out, so that the same command names the same run in later versions.
         if self.counts {
             set("counts", true.into());
@@ -258,6 +280,34 @@ impl Dedup {
         if self.clusters == Clusters::Components {
             set("clusters", "components".into());
         }
+        if self.audit > 0 {
+            set("audit", i64::from(self.audit).into());
+            set("audit_seed", i64::from(self.audit_seed).into());
+        }
+        for (key, value) in [("against", &self.against), ("index", &self.index), ("run_name", &self.run_name)] {
+            if let Some(value) = value {
+                set(key, value.as_str().into());
+            }
+        }
+        if self.earlier_wins {
+            set("earlier_wins", true.into());
+        }
+        stage.extend(self.alike.settings());
+        stage.extend(self.cut());
+        stage
+    }
+}
+
+impl Alike {
+    /// Which document stays.
+    pub fn keep(&self) -> toml::Value {
+        toml::Value::try_from(&self.keep).expect("a policy is plain data")
+    }
+
+    /// The settings of `minhash` that say what is alike, but for the threshold.
+    pub fn settings(&self) -> toml::Table {
+        let mut settings = toml::Table::new();
+        let mut set = |key: &str, value: toml::Value| settings.insert(key.to_owned(), value);
         if let Some(recall) = self.recall {
             set("recall", recall.into());
         }
@@ -271,16 +321,11 @@ impl Dedup {
             Verify::None => "none",
         };
         set("verify", verify.into());
-        if self.audit > 0 {
-            set("audit", i64::from(self.audit).into());
-            set("audit_seed", i64::from(self.audit_seed).into());
-        }
         if let (Some(bands), Some(rows)) = (self.bands, self.rows) {
             set("bands", i64::from(bands).into());
             set("rows", i64::from(rows).into());
         }
-        stage.extend(self.cut());
-        stage
+        settings
     }
 }
 
@@ -303,7 +348,7 @@ fn parse_amount(text: &str) -> Result<u64, String> {
 }
 
 /// A share of one.
-fn parse_share(text: &str) -> Result<f64, String> {
+pub fn parse_share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
         Ok(percent) if percent > 1.0 && percent <= 100.0 => {

@@ -12,6 +12,7 @@ use crate::report::table::count;
 
 pub mod check;
 pub mod dedup;
+pub mod index;
 pub mod progress;
 pub mod report;
 pub mod run;
@@ -46,6 +47,7 @@ pub enum LogFormat {
 enum Command {
     Run(run::Run),
     Dedup(dedup::Dedup),
+    Index(index::Index),
     Report(report::Report),
     Check(check::Check),
     Stages(stages::Stages),
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Run(command) => command.run(cli.log),
         Command::Dedup(command) => command.run(cli.log),
+        Command::Index(command) => command.run(cli.log),
         Command::Report(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Stages(command) => command.run(),

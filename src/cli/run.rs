@@ -48,21 +48,32 @@ pub struct Run {
     common: Common,
 }
 
-/// What all commands that read a corpus have in common.
+/// What all commands that leave a corpus have in common.
 #[derive(Args)]
 pub struct Common {
-    /// Read only the first N rows.
-    #[arg(long, value_name = "N", value_parser = parse_whole::<u64>, allow_negative_numbers = true)]
-    pub limit: Option<u64>,
-    /// What the columns of the input are called.
+    /// What is read, and with what.
     #[command(flatten)]
-    pub columns: InputColumns,
+    pub work: Work,
     /// The format of the output.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<OutputFormat>,
     /// The zstd level of the output, 1 to 22.
     #[arg(long, value_name = "LEVEL", value_parser = parse_whole::<i32>, allow_negative_numbers = true)]
     pub compression_level: Option<i32>,
+    /// Keep the files between passes.
+    #[arg(long)]
+    pub keep_work: bool,
+}
+
+/// What all commands that read a corpus have in common.
+#[derive(Args)]
+pub struct Work {
+    /// Read only the first N rows.
+    #[arg(long, value_name = "N", value_parser = parse_whole::<u64>, allow_negative_numbers = true)]
+    pub limit: Option<u64>,
+    /// What the columns of the input are called.
+    #[command(flatten)]
+    pub columns: InputColumns,
     /// Threads for reading, stages and writing; all cores by default.
     #[arg(long, value_name = "N", value_parser = parse_threads, allow_negative_numbers = true)]
     pub threads: Option<usize>,
@@ -77,9 +88,6 @@ pub struct Common {
     /// How the input is cut.
     #[command(flatten)]
     pub tasks: TaskSize,
-    /// Keep the files between passes.
-    #[arg(long)]
-    pub keep_work: bool,
 }
 
 /// How the input is cut into tasks.
@@ -148,37 +156,11 @@ impl Common {
         recut: Option<Recut>,
         log: LogFormat,
     ) -> anyhow::Result<ExitCode> {
-        self.over(&mut table);
-        let pipeline = Arc::new(Pipeline::from_table(table, place)?);
-        let inputs = if inputs.is_empty() { &pipeline.input.files } else { inputs }.to_vec();
-        if inputs.is_empty() {
-            return Err(Error::refused("no input; name files or folders with --input").into());
-        }
-        if Folder::parse(output)?.local_path().is_some_and(Path::is_file) {
-            return Err(Error::refused(format!("{output}: it is a file; the output is a folder, a new one")).into());
-        }
-        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let machine = machine_memory();
-        let memory = self.memory.unwrap_or(machine / 4);
-        if memory > machine {
-            tracing::warn!("--memory is {}, but there are only {}", bytes(memory), bytes(machine));
-        }
-        let text_column = pipeline.input.text_column.clone();
-        let run = engine::Run {
-            pipeline,
-            inputs,
-            output: output.to_owned(),
-            limit: recut.as_ref().map_or(self.limit, |recut| recut.identity().limit),
-            task_size: recut.as_ref().map_or_else(|| self.tasks.bytes(), |recut| recut.identity().task_size),
-            keep_work: self.keep_work,
-            recut,
-        };
-        let engine = Local::new(threads, memory, &self.work_dir(output)?)?;
-        let progress = Arc::new(Progress::default());
-        let shown = progress::Shown::begin(progress.clone(), log);
-        let report = engine::run(&run, &engine, &progress);
-        drop(shown);
-        let report = report?;
+        set(&mut table, "output", "compression_level", self.compression_level.map(|level| i64::from(level).into()));
+        set(&mut table, "output", "format", self.format.map(|format| format.extension().replace('.', "-").into()));
+        let run = engine::Run { keep_work: self.keep_work, ..self.work.prepare(table, place, inputs, output, recut)? };
+        let text_column = &run.pipeline.input.text_column;
+        let report = self.work.on_engine(output, log, |engine, progress| engine::run(&run, engine, progress))?;
         if report.already_done {
             tracing::info!("{output}: this run is done already; here is its report");
         }
@@ -199,12 +181,57 @@ impl Common {
         }
         Ok(ExitCode::from(if report.failed.is_empty() && fails == 0 { 0 } else { 2 }))
     }
+}
 
-    /// Puts what the command line says over what the pipeline file says.
-    fn over(&self, table: &mut toml::Table) {
-        self.columns.over(table);
-        set(table, "output", "compression_level", self.compression_level.map(|level| i64::from(level).into()));
-        set(table, "output", "format", self.format.map(|format| format.extension().replace('.', "-").into()));
+impl Work {
+    /// What a run shall do, with this command line's settings over those of the `table`, and where.
+    pub fn prepare(
+        &self,
+        mut table: toml::Table,
+        place: &str,
+        inputs: &[String],
+        output: &str,
+        recut: Option<Recut>,
+    ) -> anyhow::Result<engine::Run> {
+        self.columns.over(&mut table);
+        let pipeline = Arc::new(Pipeline::from_table(table, place)?);
+        let inputs = if inputs.is_empty() { &pipeline.input.files } else { inputs }.to_vec();
+        if inputs.is_empty() {
+            return Err(Error::refused("no input; name files or folders with --input").into());
+        }
+        if Folder::parse(output)?.local_path().is_some_and(Path::is_file) {
+            return Err(Error::refused(format!("{output}: it is a file; the output is a folder, a new one")).into());
+        }
+        Ok(engine::Run {
+            pipeline,
+            inputs,
+            output: output.to_owned(),
+            limit: recut.as_ref().map_or(self.limit, |recut| recut.identity().limit),
+            task_size: recut.as_ref().map_or_else(|| self.tasks.bytes(), |recut| recut.identity().task_size),
+            keep_work: false,
+            recut,
+        })
+    }
+
+    /// Does something for the run in a folder, on an engine, and shows how far it is.
+    pub fn on_engine<T>(
+        &self,
+        output: &str,
+        log: LogFormat,
+        work: impl FnOnce(&Local, &Progress) -> crate::error::Result<T>,
+    ) -> anyhow::Result<T> {
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let machine = machine_memory();
+        let memory = self.memory.unwrap_or(machine / 4);
+        if memory > machine {
+            tracing::warn!("--memory is {}, but there are only {}", bytes(memory), bytes(machine));
+        }
+        let engine = Local::new(threads, memory, &self.work_dir(output)?)?;
+        let progress = Arc::new(Progress::default());
+        let shown = progress::Shown::begin(progress.clone(), log);
+        let done = work(&engine, &progress);
+        drop(shown);
+        Ok(done?)
     }
 
     /// A folder of this run's own for temporary files.

@@ -16,7 +16,9 @@ pub enum Mode {
     #[default]
     Drop,
     /// They stay. `duplicate_of` and `similarity` name the one that stands for them and are null in that one;
-    /// `dup_count` and `dup_cluster` are the same in all documents of a cluster.
+    /// `dup_count` and `dup_cluster` are the same in all documents of a cluster. With `against`, `matched_key`,
+    /// `matched_similarity` and `matched_run` say of those for which an earlier document stands which one that is;
+    /// `dup_count` counts it and the documents of this run.
     Annotate,
 }
 
@@ -39,12 +41,14 @@ pub(super) struct Settings {
     pub(super) max_source_loss: Option<f64>,
     pub(super) source_column: Option<String>,
     pub(super) guards: OnAlarm,
+    /// Whether documents of earlier corpora stand for some.
+    pub(super) earlier: bool,
 }
 
 impl Duplicates {
     /// What the settings ask for, if that makes sense.
     pub(super) fn new(settings: Settings) -> Result<Self, String> {
-        let Settings { mode, counts, max_cluster, max_source_loss, source_column, guards } = settings;
+        let Settings { mode, counts, max_cluster, max_source_loss, source_column, guards, earlier } = settings;
         if max_cluster.is_some_and(|limit| limit < 2) {
             return Err("`max_cluster` must be at least 2, for one document is no cluster".to_owned());
         }
@@ -67,7 +71,7 @@ impl Duplicates {
             fail: guards == OnAlarm::Fail,
         };
         let annotated = mode == Mode::Annotate;
-        Ok(Self { counted: counts || annotated, annotated, guards })
+        Ok(Self { counted: counts || annotated, annotated, earlier, guards })
     }
 
     /// The input columns that are looked at.
@@ -87,6 +91,11 @@ impl Duplicates {
             columns.push(Field::new("duplicate_of", DataType::Utf8, true));
             columns.push(Field::new("similarity", DataType::Float64, true));
         }
+        if self.annotated && self.earlier {
+            columns.push(Field::new("matched_key", key_type(), true));
+            columns.push(Field::new("matched_similarity", DataType::Float32, true));
+            columns.push(Field::new("matched_run", DataType::Utf8, true));
+        }
         columns
     }
 
@@ -101,6 +110,12 @@ impl Duplicates {
             let id = duplicate.and_then(|of| of.id);
             row.push(id.map_or(Value::Null, |id| Value::Str(id.to_owned().into())));
             row.push(duplicate.map_or(Value::Null, |of| Value::F64(of.similarity)));
+        }
+        if self.annotated && self.earlier {
+            let matched = duplicate.and_then(|of| Some((of, of.run?)));
+            row.push(matched.map_or(Value::Null, |(of, _)| Value::Key(of.key)));
+            row.push(matched.map_or(Value::Null, |(of, _)| Value::F32(of.similarity as f32)));
+            row.push(matched.map_or(Value::Null, |(_, run)| Value::Str(run.to_owned().into())));
         }
     }
 }
@@ -119,6 +134,7 @@ mod tests {
             max_source_loss: None,
             source_column: None,
             guards: OnAlarm::Warn,
+            earlier: false,
         }
     }
 
@@ -169,8 +185,16 @@ mod tests {
         check(&counts, Ruled { given: Some(7), duplicate: None }, &[Value::U32(7), own.clone()]);
         check(&counts, Ruled { given: Some(u64::MAX), duplicate: None }, &[Value::U32(u32::MAX), own.clone()]);
         check(&annotate, Ruled::default(), &[Value::U32(1), own, Value::Null, Value::Null]);
-        let of = DuplicateOf { id: Some("b"), key: [7; 16], similarity: 0.9 };
+        let of = DuplicateOf { id: Some("b"), key: [7; 16], similarity: 0.9, run: None };
         let named = [Value::U32(3), Value::Key([7; 16]), Value::Str("b".into()), Value::F64(0.9)];
         check(&annotate, Ruled { given: Some(3), duplicate: Some(of) }, &named);
+        // Beside earlier corpora it is said which of these it was.
+        let against = Settings { mode: Mode::Annotate, earlier: true, ..settings() };
+        let against = Duplicates::new(against).expect("sound settings");
+        let nothing = [Value::Null, Value::Null, Value::Null];
+        check(&against, Ruled { given: Some(3), duplicate: Some(of) }, &[&named[..], &nothing].concat());
+        let of = DuplicateOf { run: Some("2024"), ..of };
+        let matched = [Value::Key([7; 16]), Value::F32(0.9), Value::Str("2024".into())];
+        check(&against, Ruled { given: Some(3), duplicate: Some(of) }, &[&named[..], &matched].concat());
     }
 }

@@ -59,6 +59,7 @@ impl Settings for Exact {
                 max_source_loss: self.max_source_loss,
                 source_column: self.source_column,
                 guards: self.guards,
+                earlier: false,
             })?,
         })
     }

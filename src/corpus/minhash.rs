@@ -18,6 +18,7 @@ use crate::corpus::audit::Audit;
 use crate::corpus::bands::Bands;
 use crate::corpus::components::{Clustering, Components, Scan};
 use crate::corpus::duplicates::{self, Mode, OnAlarm};
+use crate::corpus::earlier;
 use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
 use crate::corpus::profile::{self, Method, Profile};
@@ -26,8 +27,8 @@ use crate::corpus::sketch::{MAX_SLOTS, band_keys};
 use crate::doc::{Doc, Value, canonical_key};
 use crate::error::Result;
 use crate::stage::{
-    CorpusStage, DocSet, Duplicate, Duplicates, Edge, Exchange, Need, Pair, PairJudge, Ranked, Rows, Ruled, Settings,
-    Target,
+    CorpusStage, DocSet, Duplicate, Duplicates, Edge, Exchange, IndexUse, Need, Pair, PairJudge, Ranked, Rows, Ruled,
+    Settings, Target,
 };
 
 /// The reason for documents that are like the kept one.
@@ -105,6 +106,19 @@ pub struct MinHash {
     /// What becomes of a run in which something was called out: `"warn"`, or `"fail"`: all is written, and the
     /// run ends with exit code 2.
     pub guards: OnAlarm,
+    /// The folder or URL of an index of earlier corpora. Their documents come before all of this one, so that what is
+    /// kept is what one run over all of them would keep. The index says at which threshold and with which sketches
+    /// and leaders; these must be the same here.
+    pub against: Option<String>,
+    /// The folder or URL of an index to which this corpus is added when the run is done: a new one, or the one that
+    /// `against` names.
+    pub index: Option<String>,
+    /// What this run is called in the index, which names it in later runs: letters, digits, `-`, `_` and `.`.
+    /// Default: the name of the output folder.
+    pub run_name: Option<String>,
+    /// Documents of the index always stay, whatever `keep` would say of them. Needed for `against` where `keep` is
+    /// not `"first"`.
+    pub earlier_wins: bool,
 }
 
 /// How a proposed pair is judged.
@@ -151,6 +165,10 @@ impl Default for MinHash {
             max_source_loss: None,
             source_column: None,
             guards: OnAlarm::Warn,
+            against: None,
+            index: None,
+            run_name: None,
+            earlier_wins: false,
         }
     }
 }
@@ -199,6 +217,7 @@ impl Settings for MinHash {
             }
             _ => return Err("`bands` and `rows` are set together or not at all".to_owned()),
         };
+        let index = earlier::index_use(&self, bands)?;
         Ok(MinHashStage {
             threshold,
             target,
@@ -218,7 +237,9 @@ impl Settings for MinHash {
                 max_source_loss: self.max_source_loss,
                 source_column: self.source_column,
                 guards: self.guards,
+                earlier: index.as_ref().is_some_and(|index| index.reads),
             })?,
+            index,
         })
     }
 }
@@ -261,6 +282,7 @@ pub struct MinHashStage {
     audit: (usize, u64),
     clusters: Clustering,
     duplicates: Duplicates,
+    index: Option<IndexUse>,
 }
 
 /// What a thread needs for one document, kept for the next.
@@ -316,14 +338,22 @@ impl CorpusStage for MinHashStage {
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
         if let Some((edges, copies)) = exchange.recorded()? {
             let stage = self.at_target(exchange)?;
-            let copies = Copies { pairs: copies.peekable(), threshold: stage.threshold };
+            let copies =
+                Copies { pairs: copies.peekable(), threshold: stage.threshold, drops: earlier::Drops::default() };
             return stage.rule(exchange, edges, copies).map(drop);
+        }
+        let mut drops = earlier::Drops::default();
+        if self.index.as_ref().is_some_and(|index| index.reads) {
+            drops.drop_known(self.threshold, exchange)?;
         }
         // Copies leave first and never reach the bands; what becomes of them is what becomes of the one
         // that represents them.
         let copies = exchange.group_first_k(0..1, 1)?;
         for pair in exchange.scan_by_first(&copies)? {
             exchange.set_aside(pair?.second.doc);
+        }
+        if self.index.as_ref().is_some_and(|index| index.writes) {
+            exchange.leave_index(1..self.sections(), self.leaders)?;
         }
         let begin = |exchange: &mut dyn Exchange| {
             Audit::begin(exchange, 0, self.method.clone(), self.threshold, self.audit).map(RefCell::new)
@@ -360,7 +390,7 @@ impl CorpusStage for MinHashStage {
         };
         let copies = exchange.scan_by_first(&copies)?.peekable();
         let stage = self.at_target(exchange)?;
-        let copies = Copies { pairs: copies, threshold: stage.threshold };
+        let copies = Copies { pairs: copies, threshold: stage.threshold, drops };
         let dropped = match stage.clusters {
             Clustering::Anchors => stage.rule(exchange, edges, copies)?,
             Clustering::Components => {
@@ -392,6 +422,10 @@ impl CorpusStage for MinHashStage {
 
     fn duplicates(&self) -> Option<&Duplicates> {
         Some(&self.duplicates)
+    }
+
+    fn index(&self) -> Option<&IndexUse> {
+        self.index.as_ref()
     }
 }
 
@@ -434,10 +468,13 @@ impl MinHashStage {
                 reason: NEAR_DUPLICATE,
             };
             dropped.insert(doc.doc);
-            exchange.drop(near)?;
+            copies.drops.drop(near, exchange)?;
             copies.rule_of(doc, near, exchange)?;
         }
         copies.rule_rest(exchange)?;
+        if self.duplicates.earlier {
+            copies.drops.leave(exchange);
+        }
         Ok(dropped)
     }
 
@@ -469,6 +506,7 @@ impl MinHashStage {
 struct Copies {
     pairs: Peekable<Rows<Pair>>,
     threshold: f64,
+    drops: earlier::Drops,
 }
 
 impl Copies {
@@ -483,7 +521,7 @@ impl Copies {
     /// Rules on the copies of `doc`, which is itself dropped: they go for the same document that it goes for.
     fn rule_of(&mut self, doc: Ranked, near: Duplicate, exchange: &mut dyn Exchange) -> Result<()> {
         while let Some(pair) = self.next_if(|first| first == doc)? {
-            exchange.drop(Duplicate { doc: pair.second.doc, ..near })?;
+            self.drops.drop(Duplicate { doc: pair.second.doc, ..near }, exchange)?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod audit;
 pub mod bands;
 pub mod components;
 pub mod duplicates;
+mod earlier;
 mod english;
 mod hash;
 pub mod keep;

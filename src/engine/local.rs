@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::{Cut, Engine};
 use crate::budget::{Budget, Progress, Total};
-use crate::doc::{DocId, Value};
+use crate::doc::{DocId, Holder, Value};
 use crate::error::{Error, Result};
 use crate::exchange::clusters::{Above, Cluster, clusters};
 use crate::exchange::drops::{self, DropRow};
@@ -21,18 +21,21 @@ use crate::exchange::group::{self, GroupStats, Room, group_first_k};
 use crate::exchange::keys::KeyFile;
 use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, Routed, Ruling, RulingKind};
 use crate::exchange::sets::{SetFile, SetWriter};
-use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir, merge_files};
+use crate::exchange::sort::{RunWriter, Sorter, SpillDir, merge_files};
 use crate::exchange::verify::{Fates, VerifyStats, verify};
 use crate::format::Columns;
 use crate::pairs::Pairs;
 use crate::report::{ExchangeReport, LargeCluster, LargeClusters};
 use crate::run_dir::RunDir;
 use crate::stage::{
-    CorpusStage, DocSet, Duplicate, Edge, Exchange, NeedKind, Pair, PairJudge, Rows, Stage, Table, Target,
+    CorpusStage, DocSet, Duplicate, Edge, Exchange, Known, NeedKind, Pair, PairJudge, Rows, Stage, Table, Target,
 };
 use crate::store::{ClosedFile, LocalFile, ReadAt};
 use crate::tally::process_nanos;
 use crate::task::{self, PassJob, Reading, Resources, Source, TaskReport, Work};
+use indexed::Earlier;
+
+mod indexed;
 
 /// The bytes below which a task in flight cannot work well: tasks run at once only where there is this much for each.
 const TASK_MEMORY: u64 = 96 << 20;
@@ -146,7 +149,7 @@ impl Engine for Local {
             };
             progress.begin(format!("{}: keys meet", cut.pipeline.stages[index].name), Total::Unknown);
             progress.check()?;
-            meeting.begin_stage(index, section, stage.as_ref());
+            meeting.begin_stage(index, section, stage.as_ref())?;
             meeting.look_at_ranks(stage.as_ref())?;
             stage.resolve(&mut meeting)?;
             section += stage.sections();
@@ -176,6 +179,7 @@ struct Meeting<'r> {
     drops: Sorter<DropRow>,
     rulings: Sorter<Ruling>,
     external: BTreeMap<usize, Sorter<ExternalKey>>,
+    earlier: Earlier,
     /// The stage that resolves: its place in the pipeline, its first section, its reasons.
     stage: usize,
     section: usize,
@@ -208,6 +212,7 @@ impl<'r> Meeting<'r> {
             drops: Sorter::new(&engine.spill, share),
             rulings: Sorter::new(&engine.spill, share),
             external: BTreeMap::new(),
+            earlier: Earlier::default(),
             stage: 0,
             section: 0,
             reasons: &[],
@@ -217,11 +222,12 @@ impl<'r> Meeting<'r> {
         })
     }
 
-    fn begin_stage(&mut self, index: usize, section: usize, stage: &dyn CorpusStage) {
+    fn begin_stage(&mut self, index: usize, section: usize, stage: &dyn CorpusStage) -> Result<()> {
         (self.stage, self.section, self.reasons) = (index, section, stage.reasons());
         self.annotated = stage.duplicates().is_some_and(|how| how.annotated);
         // What the stage before has only annotated stays, and so is seen by this one.
         self.gone.clone_from(&self.dropped);
+        self.open_earlier(stage.sections())
     }
 
     /// Says so if the column by which documents are ordered is in none of them: of JSON Lines, that is known only
@@ -334,8 +340,11 @@ impl<'r> Meeting<'r> {
         let memory = self.memory(4);
         let path = self.path("drops");
         let (spill, folder) = (&self.engine.spill, self.cut.run_dir.folder());
-        drops::settle(self.drops, &self.dropped, spill, memory)?.write_to(&path)?;
+        let unsettled = std::mem::replace(&mut self.drops, Sorter::new(spill, 0));
+        drops::settle(unsettled, &self.dropped, spill, memory)?.write_to(&path)?;
         let drops = [path.display().to_string()];
+        self.report.part = self.leave(&drops[0])?;
+        let mut rulings = std::mem::replace(&mut self.rulings, Sorter::new(spill, 0));
         let counted: Vec<_> = self.cut.dedups().filter(|(_, how)| how.counted).collect();
         let limits = self.cut.dedups().filter_map(|(stage, how)| Some((stage, Above::new(how.guards.max_cluster?))));
         let mut above: Vec<_> = limits.collect();
@@ -344,8 +353,13 @@ impl<'r> Meeting<'r> {
             for cluster in clusters(merge_files(&drops, memory, false)?) {
                 let cluster = cluster?;
                 above.iter_mut().for_each(|(_, above)| above.see(cluster));
-                let mut give =
-                    |doc, stage| self.rulings.push(Ruling { doc, stage, kind: RulingKind::Give(cluster.size) });
+                let mut give = |doc: DocId, stage| {
+                    // A document of an earlier corpus meets no ruling.
+                    if doc.is_earlier() {
+                        return Ok(());
+                    }
+                    rulings.push(Ruling { doc, stage, kind: RulingKind::Give(cluster.size) })
+                };
                 counted.iter().try_for_each(|(stage, _)| give(cluster.kept, *stage))?;
                 for member in members.by_ref().take(cluster.size as usize - 1) {
                     let doc = member?.doc;
@@ -353,17 +367,10 @@ impl<'r> Meeting<'r> {
                 }
             }
         }
-        let names = |task: u32| match self.cut.pairs {
-            Some(pairs) => pairs.names(task),
-            None => {
-                let path = RunDir::part(self.cut.pass.index, "names", task);
-                RunReader::open(folder.open(&path)?, &folder.name_of(&path), 256 << 10)
-            }
-        };
-        let rulings = &mut self.rulings;
         let mut large: BTreeMap<_, _> =
             above.iter().flat_map(|(_, above)| above.largest()).map(|c| (c.kept, None)).collect();
-        drops::name(merge_files(&drops, memory, false)?, names, |ruling| {
+        let (names, run) = (|holder| self.names(holder), |part| self.run_of(part));
+        drops::name(merge_files(&drops, memory, false)?, names, run, |ruling| {
             if let RulingKind::Drop { kept, kept_key, kept_id, .. } = &ruling.kind
                 && let Some(name @ None) = large.get_mut(kept)
             {
@@ -379,7 +386,7 @@ impl<'r> Meeting<'r> {
             let report = LargeClusters { above: above.n, largest: above.largest().map(named).collect() };
             self.report.clusters.insert(self.cut.pipeline.stages[usize::from(stage)].name.clone(), report);
         }
-        let mut rulings = self.rulings.finish()?.peekable();
+        let mut rulings = rulings.finish()?.peekable();
         for task in 0..self.cut.rows.len() as u32 {
             let path = RunDir::part(self.cut.pass.index, "rulings", task);
             let name = folder.name_of(&path);
@@ -416,11 +423,11 @@ impl Exchange for Meeting<'_> {
         let group = |(section, path, external): (usize, PathBuf, Option<Sorter<ExternalKey>>)| {
             self.progress.check()?;
             let mut pairs = Sorter::<Routed>::unique(spill, memory);
-            let external = external.map(Sorter::finish).transpose()?.into_iter().flatten();
+            let outside = self.outside(section, external, memory)?;
             let room = Room { dir: spill, memory };
             let alive = |doc| !gone.contains(doc);
             let stats =
-                group_first_k(files, first + section, k, external, room, alive, |pair| pairs.push(Routed(pair)))?;
+                group_first_k(files, first + section, k, outside, room, alive, |pair| pairs.push(Routed(pair)))?;
             let n_rows = pairs.write_to(&path)?;
             Ok((path.display().to_string(), n_rows, stats))
         };
@@ -465,13 +472,16 @@ impl Exchange for Meeting<'_> {
             candidates.insert(pair.first.doc);
             candidates.insert(pair.second.doc);
         }
+        self.add_leaving(&mut candidates);
         let name = &self.cut.pipeline.stages[self.stage].name;
         let n_candidates = (0..self.cut.rows.len() as u32).map(|task| candidates.count_in_task(task)).sum();
         self.progress.begin(format!("{name}: sets of candidates"), Total::Rows(n_candidates));
         let files = self.write_sets(&candidates, judge)?;
+        self.keep_sets(&files);
         self.progress.begin(format!("{name}: verification"), Total::Unknown);
-        let sets = |task: u32| {
-            files.get(&task).cloned().ok_or_else(|| Error::io("verification", format!("task {task} has no sets")))
+        let sets = |holder| match holder {
+            Holder::Task(task) => files.get(&task).cloned().ok_or_else(|| Error::io(holder, "it has no sets")),
+            Holder::Part(part) => self.earlier_sets(part),
         };
         let mut edges = Sorter::<EdgeRow>::new(&self.engine.spill, memory);
         let pairs_in = self.pairs(&pairs, memory)?;
@@ -528,6 +538,14 @@ impl Exchange for Meeting<'_> {
         let threshold = choice.threshold;
         self.report.choice = Some(choice);
         Ok(threshold)
+    }
+
+    fn known(&mut self) -> Result<Rows<Known>> {
+        self.known_texts()
+    }
+
+    fn leave_index(&mut self, sections: Range<usize>, k: usize) -> Result<()> {
+        self.begin_leaving(sections, k)
     }
 
     fn bits(&self) -> DocSet {

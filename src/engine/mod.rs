@@ -13,6 +13,7 @@ use futures::StreamExt;
 use crate::budget::{Progress, Total};
 use crate::chain::Chain;
 use crate::error::{Error, Result};
+use crate::exchange::index::IndexPart;
 use crate::format::input::{self, InputFile};
 use crate::format::{self, Columns, Format, Inspected, jsonl};
 use crate::pairs::{self, Pairs};
@@ -22,10 +23,12 @@ use crate::report::{ExchangeReport, PassReport, Report};
 use crate::run_dir::{Begun, Identity, RunDir};
 use crate::schema;
 use crate::stage::{Duplicates, NeedKind, Stage};
-use crate::store::{Folder, runtime};
-use crate::task::{PassJob, Source, TaskReport};
+use crate::store::{Folder, Lock, runtime};
+use crate::task::{Failure, PassJob, Source, TaskReport};
+use indexing::Indexing;
 use recut::Recut;
 
+pub mod indexing;
 pub mod local;
 pub mod recut;
 
@@ -58,6 +61,8 @@ pub struct Cut<'r> {
     pub schema: SchemaRef,
     /// The pairs of the run that this one cuts anew.
     pub pairs: Option<&'r Pairs>,
+    /// The index that a stage reads or writes.
+    pub index: Option<&'r Indexing>,
 }
 
 impl Cut<'_> {
@@ -94,17 +99,7 @@ pub const TASK_SIZE: u64 = 256 << 20;
 /// Runs a pipeline, or continues a run, and reports what happened.
 pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report> {
     let start = Instant::now();
-    let run_dir = RunDir::new(Folder::parse(&run.output)?);
-    progress.begin("looking at the input", Total::Unknown);
-    let input = Input::inspect(&run.pipeline, &run.inputs, Some(run_dir.folder()))?;
-    if let Some(recut) = &run.recut {
-        recut.check_input(&input.shards)?;
-    }
-    let passes = run.pipeline.passes();
-    // What the stages add and need is checked against the input before anything is written.
-    let chains = chains(&run.pipeline, &passes, &input.schema)?;
-    let _taken = run_dir.take()?;
-    let (identity, begun) = begin(run, &input, &run_dir)?;
+    let Prepared { run_dir, input, passes, chains, indexing, identity, begun, _taken } = prepare(run, progress)?;
     if let Begun::Continued { mended } = &begun {
         if let Some(report) = run_dir.read_json::<Report>("report.json")?
             && report.failed.is_empty()
@@ -119,7 +114,16 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
     if let Some(recut) = &run.recut {
         recut.leave_reports(&run_dir)?;
     }
-    let job = Job { run, engine, progress, run_dir: &run_dir, input: &input, passes: &passes, chains: &chains };
+    let job = Job {
+        run,
+        engine,
+        progress,
+        run_dir: &run_dir,
+        input: &input,
+        passes: &passes,
+        chains: &chains,
+        index: indexing.as_ref(),
+    };
     // A first pass that leaves no documents reads only some columns; a file may be broken in another, which the
     // next pass meets. Such a file is read again from the beginning, with all columns.
     let mut read_whole = BTreeSet::new();
@@ -140,11 +144,87 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
         continued: begun != Begun::New,
         ..Report::new(&run.pipeline, &input.shards, &reports, exchanges, start.elapsed().as_secs_f64())?
     };
+    if let Some(indexing) = &indexing {
+        indexing.commit(&report.exchanges, report.failed.is_empty())?;
+    }
     run_dir.write_json("report.json", &report)?;
     if report.failed.is_empty() {
         remove_work(run, &run_dir, &passes)?;
     }
     Ok(report)
+}
+
+/// Adds a corpus to the index that the pipeline's one stage writes, or continues to do so, and leaves no documents:
+/// the run directory goes when all is done.
+pub fn index(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Indexed> {
+    let Prepared { run_dir, input, passes, chains, indexing, identity, begun, _taken } = prepare(run, progress)?;
+    if let Begun::Continued { mended } = &begun {
+        forget(&run_dir, &passes, &identity, mended)?;
+    }
+    engine.begin()?;
+    let job = Job {
+        run,
+        engine,
+        progress,
+        run_dir: &run_dir,
+        input: &input,
+        passes: &passes[..1],
+        chains: &chains,
+        index: indexing.as_ref(),
+    };
+    let (reports, exchanges) = job.run(&identity, false)?;
+    let failed: Vec<_> =
+        reports.iter().flat_map(|pass| &pass.tasks).flat_map(|task| task.failed.iter().cloned()).collect();
+    if let Some(indexing) = &indexing {
+        indexing.commit(&exchanges, failed.is_empty())?;
+    }
+    if failed.is_empty() {
+        run_dir.folder().remove_all("")?;
+    }
+    Ok(Indexed { part: exchanges.into_iter().find_map(|exchange| exchange.part), failed })
+}
+
+/// What was added to an index.
+pub struct Indexed {
+    /// The part, which is not added while files cannot be read.
+    pub part: Option<IndexPart>,
+    /// Files that could not be read to the end.
+    pub failed: Vec<Failure>,
+}
+
+/// A run whose folder is taken.
+struct Prepared {
+    run_dir: RunDir,
+    input: Input,
+    passes: Vec<Pass>,
+    chains: Vec<Chain>,
+    indexing: Option<Indexing>,
+    identity: Identity,
+    begun: Begun,
+    _taken: Lock,
+}
+
+/// Looks at the input, refuses what cannot be done, and begins or continues the run in its folder.
+fn prepare(run: &Run, progress: &Progress) -> Result<Prepared> {
+    let run_dir = RunDir::new(Folder::parse(&run.output)?);
+    progress.begin("looking at the input", Total::Unknown);
+    let input = Input::inspect(&run.pipeline, &run.inputs, Some(run_dir.folder()))?;
+    if let Some(recut) = &run.recut {
+        recut.check_input(&input.shards)?;
+    }
+    let passes = run.pipeline.passes();
+    // What the stages add and need is checked against the input, and an index against the stage that uses it,
+    // before anything is written.
+    let chains = chains(&run.pipeline, &passes, &input.schema)?;
+    let own_part = if run.pipeline.index().is_some() { indexing::own_part(&run_dir, passes.len())? } else { None };
+    let look = |(stage, how)| Indexing::look(stage, how, &run_dir, own_part.as_ref());
+    let mut indexing = run.pipeline.index().map(look).transpose()?;
+    let taken = run_dir.take()?;
+    if let Some(indexing) = &mut indexing {
+        indexing.take(own_part.as_ref())?;
+    }
+    let (identity, begun) = begin(run, &input, &run_dir, indexing.as_ref())?;
+    Ok(Prepared { run_dir, input, passes, chains, indexing, identity, begun, _taken: taken })
 }
 
 /// What can be known of a run before it reads documents.
@@ -198,19 +278,20 @@ struct Job<'r> {
     input: &'r Input,
     passes: &'r [Pass],
     chains: &'r [Chain],
+    index: Option<&'r Indexing>,
 }
 
 impl Job<'_> {
     /// Takes the tasks through all passes and exchanges, as far as they are not done. The first pass reads
     /// only the columns that it looks at, unless it is told to read the `whole` of the input.
     fn run(&self, identity: &Identity, whole: bool) -> Result<(Vec<PassReport>, Vec<ExchangeReport>)> {
-        let Self { run, engine, progress, run_dir, input, passes, chains } = *self;
+        let Self { run, engine, progress, run_dir, input, passes, chains, index } = *self;
         let mut reports: Vec<PassReport> = Vec::new();
         let mut exchanges = Vec::new();
         let mut sources = input.sources(&identity.tasks);
         let mut source_schema = input.schema.clone();
         for (pass, chain) in passes.iter().zip(chains) {
-            let last = pass.index + 1 == passes.len();
+            let last = pass.emits.is_empty();
             let job = PassJob {
                 pass: pass.index,
                 last,
@@ -243,6 +324,7 @@ impl Job<'_> {
                     sources: &sources,
                     schema: source_schema.clone(),
                     pairs: run.recut.as_ref().map(Recut::pairs),
+                    index,
                 };
                 let done = RunDir::exchange_done(pass.index);
                 let report = match run_dir.read_json::<ExchangeReport>(&done)? {
@@ -354,7 +436,7 @@ fn chains(pipeline: &Arc<Pipeline>, passes: &[Pass], input: &SchemaRef) -> Resul
 }
 
 /// Begins or continues the run in its directory.
-fn begin(run: &Run, input: &Input, run_dir: &RunDir) -> Result<(Identity, Begun)> {
+fn begin(run: &Run, input: &Input, run_dir: &RunDir, indexing: Option<&Indexing>) -> Result<(Identity, Begun)> {
     let planned = || plan::tasks(&input.shards, run.task_size);
     let tasks = match (&run.recut, run.limit) {
         (Some(recut), _) => recut.identity().tasks.clone(),
@@ -370,6 +452,7 @@ fn begin(run: &Run, input: &Input, run_dir: &RunDir) -> Result<(Identity, Begun)
         shards: input.shards.clone(),
         tasks,
         from: run.recut.as_ref().map(Recut::place),
+        earlier: indexing.map(Indexing::parts),
     };
     let failed = |known: &Identity| {
         let mut failed = Vec::new();

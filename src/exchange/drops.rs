@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use crate::doc::DocId;
+use crate::doc::{DocId, Holder};
 use crate::error::{Error, Result};
 use crate::exchange::names::NameRow;
 use crate::exchange::record::{Record, Ruling, RulingKind, take};
-use crate::exchange::sort::{RunReader, Sorter, SpillDir};
-use crate::stage::DocSet;
+use crate::exchange::sort::{Sorter, SpillDir};
+use crate::stage::{DocSet, Rows};
 
 /// A document that is dropped for another. Ordered by the one that is kept.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,7 @@ impl Record for DropRow {
 
 /// The same, ordered by the one that goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ByDoc(DropRow);
+pub struct ByDoc(pub DropRow);
 
 impl Ord for ByDoc {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -161,33 +161,35 @@ fn through(a: f64, b: f64) -> f64 {
     }
 }
 
-/// Turns drops, in the order of the kept documents, into rulings that name those. `names` opens a task's names.
+/// Turns drops, in the order of the kept documents, into rulings that name those. `names` opens the names that a
+/// task or a part of an index has, in order; `run` says what the run of a part is called.
 pub fn name(
     drops: impl Iterator<Item = Result<DropRow>>,
-    names: impl Fn(u32) -> Result<RunReader<NameRow>>,
+    names: impl Fn(Holder) -> Result<Rows<NameRow>>,
+    run: impl Fn(u32) -> Option<String>,
     mut rule: impl FnMut(Ruling) -> Result<()>,
 ) -> Result<()> {
-    let mut open: Option<(u32, RunReader<NameRow>)> = None;
+    let mut open: Option<(Holder, Rows<NameRow>)> = None;
     let mut current: Option<NameRow> = None;
     for row in drops {
         let row = row?;
-        let task = row.kept.task();
-        if open.as_ref().is_none_or(|(known, _)| *known != task) {
-            open = Some((task, names(task)?));
+        let holder = row.kept.holder();
+        if open.as_ref().is_none_or(|(known, _)| *known != holder) {
+            open = Some((holder, names(holder)?));
             current = None;
         }
         let (_, reader) = open.as_mut().expect("it was just opened");
+        let missing = || Error::io("names", format!("row {} of {holder} is missing", row.kept.row()));
         while current.as_ref().is_none_or(|name| name.doc < row.kept) {
-            let next = reader.next().transpose()?;
-            current = Some(
-                next.ok_or_else(|| Error::io("names", format!("row {} of task {task} is missing", row.kept.row())))?,
-            );
+            current = Some(reader.next().transpose()?.ok_or_else(missing)?);
         }
-        let known = current.as_ref().filter(|name| name.doc == row.kept);
-        let known =
-            known.ok_or_else(|| Error::io("names", format!("row {} of task {task} is missing", row.kept.row())))?;
+        let known = current.as_ref().filter(|name| name.doc == row.kept).ok_or_else(missing)?;
         let kept_key =
             known.key.ok_or_else(|| Error::io("names", "a document stands for another but sent no content key"))?;
+        let kept_run = match holder {
+            Holder::Part(part) => run(part),
+            Holder::Task(_) => None,
+        };
         rule(Ruling {
             doc: row.doc,
             stage: row.stage,
@@ -198,6 +200,7 @@ pub fn name(
                 kept: row.kept,
                 kept_key,
                 kept_id: known.id.clone(),
+                kept_run,
             },
         })?;
     }

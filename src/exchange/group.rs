@@ -3,9 +3,9 @@
 use crate::doc::DocId;
 use crate::error::Result;
 use crate::exchange::keys::KeyFile;
-use crate::exchange::record::{ExternalKey, KeyRow};
+use crate::exchange::record::{ExternalKey, KeyRow, Record};
 use crate::exchange::sort::{FAN_IN, Merge, SpillDir, buffer_size, premerge};
-use crate::stage::{DocSet, EXTERNAL, Pair, Ranked};
+use crate::stage::{DocSet, EXTERNAL, Pair, Ranked, Rows};
 
 /// What grouping a section has met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,34 +35,75 @@ pub struct Room<'a> {
     pub memory: usize,
 }
 
+/// What groups meet that is not of the corpus.
+pub struct Outside<'a> {
+    /// Keys that are proposed to every member of their group, before any leader and beside the `k` of them; so
+    /// with `k = 0` grouping is a lookup. Sorted by key; values of equal keys are added up.
+    pub keys: Box<dyn Iterator<Item = Result<ExternalKey>> + 'a>,
+    /// Leaders of [earlier corpora](crate::exchange::index), which come before those of this one and count among the
+    /// `k`. In order; those of rank 0 are proposed, all others only take up a place.
+    pub leaders: Rows<KeyRow>,
+}
+
+impl Outside<'_> {
+    /// Nothing.
+    pub fn none() -> Self {
+        Self { keys: Box::new(std::iter::empty()), leaders: Box::new(std::iter::empty()) }
+    }
+}
+
 /// Groups one section of key files by key, and in each group proposes its first `k` documents, the
 /// leaders, to every later member, as [`Exchange::group_first_k`](crate::stage::Exchange::group_first_k) has it.
 ///
 /// Members that are not `alive` are passed over, and a document that sent the same key twice is one member.
-/// `external` are keys from outside the corpus, sorted by key; values of equal keys are added up. Such a key
-/// is proposed to every member of its group, before any leader and beside the `k` of them; so with `k = 0`
-/// grouping is a lookup.
 ///
 /// Members pass through one by one; only the leaders of one group are held, however large it is.
 pub fn group_first_k(
     files: &[KeyFile],
     section: usize,
     k: usize,
-    external: impl Iterator<Item = Result<ExternalKey>>,
+    outside: Outside<'_>,
     room: Room<'_>,
     alive: impl Fn(DocId) -> bool,
     emit: impl FnMut(Pair) -> Result<()>,
 ) -> Result<GroupStats> {
-    let merge = |files: &[KeyFile]| {
+    group(section_rows(files, section, room)?, k, outside, alive, emit, |_, _| Ok(()))
+}
+
+/// Groups as [`group_first_k`] does, but proposes nothing: it shows the leaders that the corpus itself has, with
+/// their keys, in order.
+pub fn leaders(
+    files: &[KeyFile],
+    section: usize,
+    k: usize,
+    outside: Outside<'_>,
+    room: Room<'_>,
+    alive: impl Fn(DocId) -> bool,
+    lead: impl FnMut(u128, Ranked) -> Result<()>,
+) -> Result<()> {
+    group(section_rows(files, section, room)?, k, outside, alive, |_| Ok(()), lead).map(drop)
+}
+
+/// The rows of a section of key files, in order.
+pub fn section_rows(files: &[KeyFile], section: usize, room: Room<'_>) -> Result<Rows<KeyRow>> {
+    merged(files.len(), room, |file, buffer| files[file].section(section, buffer))
+}
+
+/// Merges the rows that `open` makes of each of `n_files` files and a size of its buffer.
+pub fn merged<R: Record + 'static, S: Iterator<Item = Result<R>> + 'static>(
+    n_files: usize,
+    room: Room<'_>,
+    open: impl Fn(usize, usize) -> S,
+) -> Result<Rows<R>> {
+    let files: Vec<usize> = (0..n_files).collect();
+    let merge = |files: &[usize]| {
         let buffer = buffer_size(room.memory, files.len());
-        Merge::new(files.iter().map(|file| file.section(section, buffer)).collect())
+        Merge::new(files.iter().map(|file| open(*file, buffer)).collect())
     };
     if files.len() <= FAN_IN {
-        group(merge(files)?, k, external, alive, emit)
-    } else {
-        let rows = premerge(files.chunks(FAN_IN).map(merge), room.dir, room.memory)?;
-        group(rows, k, external, alive, emit)
+        return Ok(Box::new(merge(&files)?));
     }
+    Ok(Box::new(premerge(files.chunks(FAN_IN).map(merge), room.dir, room.memory)?))
 }
 
 /// Puts into `members` the documents that sent a key to a section of key files and are not `gone`.
@@ -93,15 +134,17 @@ pub fn none_ranked(files: &[KeyFile], section: usize, memory: usize) -> Result<b
 fn group(
     rows: impl Iterator<Item = Result<KeyRow>>,
     k: usize,
-    external: impl Iterator<Item = Result<ExternalKey>>,
+    outside: Outside<'_>,
     alive: impl Fn(DocId) -> bool,
     mut emit: impl FnMut(Pair) -> Result<()>,
+    mut lead: impl FnMut(u128, Ranked) -> Result<()>,
 ) -> Result<GroupStats> {
-    let mut external = Lookup { keys: external, ahead: None };
+    let mut external = Lookup { keys: outside.keys, ahead: None };
+    let mut earlier = outside.leaders.peekable();
     let mut stats = GroupStats::default();
     let mut key = None;
-    let mut outside = None;
-    let mut leaders: Vec<Ranked> = Vec::new();
+    let mut firsts: Vec<Ranked> = Vec::new();
+    let mut n_leaders = 0usize;
     let mut n_members = 0usize;
     let mut last = None;
     for row in rows {
@@ -109,8 +152,16 @@ fn group(
         if key != Some(row.key) {
             key = Some(row.key);
             let doc = DocId::from_u64(EXTERNAL);
-            outside = external.value(row.key)?.map(|rank| Ranked { rank, doc });
-            leaders.clear();
+            firsts.clear();
+            firsts.extend(external.value(row.key)?.map(|rank| Ranked { rank, doc }));
+            n_leaders = 0;
+            while let Some(leader) = earlier.next_if(|next| next.as_ref().map_or(true, |next| next.key <= row.key)) {
+                let leader = leader?;
+                if leader.key == row.key {
+                    n_leaders += 1;
+                    firsts.extend(Some(leader.ranked()).filter(|leader| leader.rank == 0));
+                }
+            }
             n_members = 0;
             last = None;
         }
@@ -119,12 +170,14 @@ fn group(
             continue;
         }
         last = Some(second);
-        for &first in outside.iter().chain(&leaders) {
+        for &first in &firsts {
             emit(Pair { first, second })?;
             stats.pairs += 1;
         }
-        if leaders.len() < k {
-            leaders.push(second);
+        if n_leaders < k {
+            lead(row.key, second)?;
+            firsts.push(second);
+            n_leaders += 1;
         }
         n_members += 1;
         stats.groups += u64::from(n_members == 1);
@@ -192,13 +245,14 @@ mod tests {
             })
             .collect();
         let external = external.iter().map(|&(key, value)| Ok(ExternalKey { key: u128::from(key), value }));
+        let outside = Outside { keys: Box::new(external), ..Outside::none() };
         let mut pairs = Vec::new();
         let room = Room { dir: &dir, memory: 1 << 16 };
         let stats = group_first_k(
             &files,
             1,
             k,
-            external,
+            outside,
             room,
             |doc| doc.row() != dead,
             |pair| {
@@ -249,6 +303,36 @@ mod tests {
     }
 
     #[test]
+    fn earlier_leaders_take_the_first_places() {
+        let earlier = |key, rank, place| Ok(KeyRow { key, rank, doc: DocId::earlier(0, place).to_u64() });
+        let rows = [(1, 0), (1, 1), (1, 2), (2, 0), (2, 3), (4, 5)];
+        let mut seen = Vec::new();
+        let mut led = Vec::new();
+        let name = |doc: DocId| if doc.is_earlier() { 100 + doc.row() } else { doc.row() };
+        group(
+            rows.into_iter().map(|(key, doc)| Ok(KeyRow { key, rank: 0, doc })),
+            3,
+            // Of the group of 1 two places are taken, one of them by a document that was dropped; that of 3 is not met.
+            Outside {
+                leaders: Box::new([earlier(1, 0, 7), earlier(1, 1, 2), earlier(3, 0, 1), earlier(4, 0, 4)].into_iter()),
+                ..Outside::none()
+            },
+            |_| true,
+            |pair| {
+                seen.push((name(pair.first.doc), pair.second.doc.row()));
+                Ok(())
+            },
+            |key, leader| {
+                led.push((key, leader.doc.row()));
+                Ok(())
+            },
+        )
+        .expect("no files");
+        assert_eq!(seen, [(107, 0), (107, 1), (0, 1), (107, 2), (0, 2), (0, 3), (104, 5)]);
+        assert_eq!(led, [(1, 0), (2, 0), (2, 3), (4, 5)]);
+    }
+
+    #[test]
     fn more_files_than_can_be_open_are_merged_first() {
         let sent: Vec<_> = (0..200).map(|task| ((task % 7) as u8, u64::from(task % 2), task, 3)).collect();
         assert_eq!(grouped(&sent, &[], 2, 99), model(&sent, &[], 2, 99));
@@ -262,12 +346,13 @@ mod tests {
         let stats = group(
             rows,
             2,
-            std::iter::empty(),
+            Outside::none(),
             |_| true,
             |_| {
                 n_pairs += 1;
                 Ok(())
             },
+            |_, _| Ok(()),
         );
         let expected = GroupStats { groups: 1, above_k: 1, pairs: 399_997 };
         assert_eq!((n_pairs, stats.expect("no files")), (399_997, expected));

@@ -7,6 +7,7 @@
 //! sets    the candidates of a task          -> one file of sets, read by row
 //! verify  routed pairs, sets of both sides  -> edges: the pairs that are alike enough
 //! clusters  settled drops, by who stays     -> the documents that stand for others, and for how many
+//! index     what all of these have said     -> what later corpora are compared with
 //! ```
 //!
 //! Everything here holds a bounded amount of memory, given by the caller, whatever the corpus looks like:
@@ -18,6 +19,7 @@ pub mod blocks;
 pub mod clusters;
 pub mod drops;
 pub mod group;
+pub mod index;
 pub mod keys;
 pub mod names;
 pub mod record;

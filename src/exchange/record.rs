@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::doc::{ContentKey, DocId};
-use crate::stage::{Edge, Pair, Ranked};
+use crate::doc::{ContentKey, DocId, Holder};
+use crate::stage::{Edge, Known, Pair, Ranked};
 
 /// A row that can be sorted and written to disk.
 ///
@@ -233,6 +233,113 @@ impl Record for ExternalKey {
     }
 }
 
+/// A text that an index knows. Ordered by its key.
+#[derive(Debug, Clone, Copy)]
+pub struct Content {
+    /// Its content key.
+    pub key: u128,
+    /// The earlier document that was kept.
+    pub kept: DocId,
+    /// How alike the two are.
+    pub similarity: f64,
+    /// Whether it is the text of that document.
+    pub copy: bool,
+}
+
+impl Ord for Content {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.key, self.kept, self.copy)
+            .cmp(&(other.key, other.kept, other.copy))
+            .then(self.similarity.total_cmp(&other.similarity))
+    }
+}
+
+impl PartialOrd for Content {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Content {}
+
+impl Record for Content {
+    const KIND: u32 = 11;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.to_le_bytes());
+        let Holder::Part(part) = self.kept.holder() else { unreachable!("an index knows documents of its parts only") };
+        put_varint(u64::from(part) << 1 | u64::from(self.copy), out);
+        put_varint(self.kept.row(), out);
+        if !self.copy {
+            out.extend_from_slice(&self.similarity.to_le_bytes());
+        }
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        let key = u128::from_le_bytes(take(bytes)?);
+        let part = take_varint(bytes)?;
+        let copy = part & 1 == 1;
+        let part = u32::try_from(part >> 1).ok().filter(|part| part >> 23 == 0)?;
+        let place = take_varint(bytes).filter(|place| place >> 40 == 0)?;
+        let similarity = if copy { 1.0 } else { f64::from_le_bytes(take(bytes)?) };
+        Some(Self { key, kept: DocId::earlier(part, place), similarity, copy })
+    }
+}
+
+/// A document whose text an index has seen, in input order.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownRow(pub Known);
+
+impl KnownRow {
+    fn key(&self) -> (DocId, DocId, bool) {
+        (self.0.doc, self.0.kept, self.0.copy)
+    }
+}
+
+impl Ord for KnownRow {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key()).then(self.0.similarity.total_cmp(&other.0.similarity))
+    }
+}
+
+impl PartialOrd for KnownRow {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for KnownRow {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for KnownRow {}
+
+impl Record for KnownRow {
+    const KIND: u32 = 12;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let Known { doc, kept, similarity, copy } = self.0;
+        out.extend_from_slice(&doc.to_u64().to_le_bytes());
+        out.extend_from_slice(&kept.to_u64().to_le_bytes());
+        out.extend_from_slice(&similarity.to_le_bytes());
+        out.push(copy.into());
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        let [doc, kept] = [DocId::from_u64(take_u64(bytes)?), DocId::from_u64(take_u64(bytes)?)];
+        let similarity = f64::from_le_bytes(take(bytes)?);
+        Some(Self(Known { doc, kept, similarity, copy: take::<1>(bytes)?[0] != 0 }))
+    }
+}
+
 /// What an exchange has decided about a document. Ordered by document, then stage: the order of a task's rows.
 #[derive(Debug, Clone)]
 pub struct Ruling {
@@ -263,6 +370,8 @@ pub enum RulingKind {
         kept_key: ContentKey,
         /// Its id, where the corpus has ids.
         kept_id: Option<String>,
+        /// The earlier run that kept it, if it is none of this one.
+        kept_run: Option<String>,
     },
 }
 
@@ -293,7 +402,7 @@ impl RulingKind {
             (Self::Give(_), Self::Drop { .. }) => Ordering::Less,
             (Self::Drop { .. }, Self::Give(_)) => Ordering::Greater,
             (
-                Self::Drop { reason, similarity, threshold, kept, kept_key, kept_id },
+                Self::Drop { reason, similarity, threshold, kept, kept_key, kept_id, kept_run },
                 Self::Drop {
                     reason: other_reason,
                     similarity: other_similarity,
@@ -301,9 +410,10 @@ impl RulingKind {
                     kept: other_kept,
                     kept_key: other_key,
                     kept_id: other_id,
+                    kept_run: other_run,
                 },
-            ) => (reason, kept, kept_key, kept_id)
-                .cmp(&(other_reason, other_kept, other_key, other_id))
+            ) => (reason, kept, kept_key, kept_id, kept_run)
+                .cmp(&(other_reason, other_kept, other_key, other_id, other_run))
                 .then(similarity.total_cmp(other_similarity))
                 .then(threshold.total_cmp(other_threshold)),
         }
@@ -311,8 +421,10 @@ impl RulingKind {
 }
 
 const GIVE: u8 = 0;
+/// A drop, and what else it may tell of the kept document.
 const DROP: u8 = 1;
-const DROP_WITH_ID: u8 = 2;
+const WITH_ID: u8 = 2;
+const WITH_RUN: u8 = 4;
 
 impl Record for Ruling {
     const KIND: u32 = 7;
@@ -325,16 +437,17 @@ impl Record for Ruling {
                 out.push(GIVE);
                 out.extend_from_slice(&value.to_le_bytes());
             }
-            RulingKind::Drop { reason, similarity, threshold, kept, kept_key, kept_id } => {
-                out.push(if kept_id.is_some() { DROP_WITH_ID } else { DROP });
+            RulingKind::Drop { reason, similarity, threshold, kept, kept_key, kept_id, kept_run } => {
+                let with = |there: bool, flag: u8| u8::from(there) * flag;
+                out.push(DROP | with(kept_id.is_some(), WITH_ID) | with(kept_run.is_some(), WITH_RUN));
                 out.extend_from_slice(&reason.to_le_bytes());
                 out.extend_from_slice(&similarity.to_le_bytes());
                 out.extend_from_slice(&threshold.to_le_bytes());
                 out.extend_from_slice(&kept.to_u64().to_le_bytes());
                 out.extend_from_slice(kept_key);
-                if let Some(id) = kept_id {
-                    put_varint(id.len() as u64, out);
-                    out.extend_from_slice(id.as_bytes());
+                for text in [kept_id, kept_run].into_iter().flatten() {
+                    put_varint(text.len() as u64, out);
+                    out.extend_from_slice(text.as_bytes());
                 }
             }
         }
@@ -345,13 +458,14 @@ impl Record for Ruling {
         let stage = u16::from_le_bytes(take(bytes)?);
         let kind = match take::<1>(bytes)?[0] {
             GIVE => RulingKind::Give(take_u64(bytes)?),
-            tag @ (DROP | DROP_WITH_ID) => RulingKind::Drop {
+            flags if flags & !(WITH_ID | WITH_RUN) == DROP => RulingKind::Drop {
                 reason: u16::from_le_bytes(take(bytes)?),
                 similarity: f64::from_le_bytes(take(bytes)?),
                 threshold: f64::from_le_bytes(take(bytes)?),
                 kept: DocId::from_u64(take_u64(bytes)?),
                 kept_key: take(bytes)?,
-                kept_id: if tag == DROP_WITH_ID { Some(take_string(bytes)?) } else { None },
+                kept_id: if flags & WITH_ID > 0 { Some(take_string(bytes)?) } else { None },
+                kept_run: if flags & WITH_RUN > 0 { Some(take_string(bytes)?) } else { None },
             },
             _ => return None,
         };
@@ -360,8 +474,10 @@ impl Record for Ruling {
 
     fn heap_size(&self) -> usize {
         match &self.kind {
-            RulingKind::Drop { kept_id: Some(id), .. } => id.capacity(),
-            _ => 0,
+            RulingKind::Drop { kept_id, kept_run, .. } => {
+                [kept_id, kept_run].into_iter().flatten().map(String::capacity).sum()
+            }
+            RulingKind::Give(_) => 0,
         }
     }
 }
@@ -404,11 +520,22 @@ mod tests {
         check(&KeyRow { key: u128::MAX - 1, rank: 2, doc: 3 }, 32);
         check(&ExternalKey { key: 7, value: 8 }, 24);
         check(&Ruling { doc: DocId::new(1, 2), stage: 3, kind: RulingKind::Give(4) }, 19);
+        let kept = DocId::earlier(100, 200);
+        check(&Content { key: 7, kept, similarity: 1.0, copy: true }, 20);
+        check(&Content { key: 7, kept, similarity: 0.8, copy: false }, 28);
+        check(&KnownRow(Known { doc: DocId::new(1, 2), kept, similarity: 0.8, copy: false }), 25);
     }
 
     #[test]
-    fn rulings_carry_ids_of_any_length() {
-        for (id, size) in [(None, 53), (Some(String::new()), 54), (Some("文".repeat(100)), 53 + 2 + 300)] {
+    fn rulings_carry_names_of_any_length() {
+        let name = |text: &str| Some(text.to_owned());
+        for (id, run, size) in [
+            (None, None, 53),
+            (name(""), None, 54),
+            (name(&"文".repeat(100)), None, 53 + 2 + 300),
+            (None, name("2024"), 58),
+            (name("a"), name("b"), 57),
+        ] {
             let kind = RulingKind::Drop {
                 reason: 1,
                 similarity: 0.9,
@@ -416,6 +543,7 @@ mod tests {
                 kept: DocId::new(0, 5),
                 kept_key: [7; 16],
                 kept_id: id,
+                kept_run: run,
             };
             check(&Ruling { doc: DocId::new(1, 2), stage: 3, kind }, size);
         }

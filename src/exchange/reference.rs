@@ -10,16 +10,21 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
-use crate::doc::{Columns, Doc, DocId, NoColumns};
-use crate::error::Result;
-use crate::exchange::group::{self, Room, group_first_k};
+use crate::doc::{Columns, Doc, DocId, Holder, NoColumns, content_key};
+use crate::error::{Error, Result};
+use crate::exchange::drops::{ByDoc, DropRow};
+use crate::exchange::group::{self, Outside, Room, group_first_k, section_rows};
+use crate::exchange::index::{Corpus, Index, earlier, known};
 use crate::exchange::keys::{KeyFile, KeyWriter};
+use crate::exchange::names::NameRow;
 use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, KeyRow, Record, Routed};
 use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, Sorter, SpillDir};
 use crate::exchange::verify::{Fates, verify};
-use crate::stage::{CorpusStage, DocSet, Duplicate, Edge, Exchange, Pair, PairJudge, Rows, Table, Target};
-use crate::store::LocalFile;
+use crate::stage::{
+    CorpusStage, DocSet, Duplicate, Edge, Exchange, IndexUse, Known, Pair, PairJudge, Rows, Table, Target,
+};
+use crate::store::{Folder, LocalFile};
 
 /// Small, so that the tests spill.
 const BUDGET: usize = 4 << 10;
@@ -49,6 +54,12 @@ struct Reference<'a> {
     gone: DocSet,
     n_tables: usize,
     rulings: Rulings,
+    /// The index that the stage uses, with its key files.
+    index: Option<(Index, Vec<KeyFile>)>,
+    /// What is left for it: sections, leaders, and the documents that are the first with their texts.
+    leaves: Option<(Range<usize>, usize, DocSet)>,
+    /// The sets of all documents, once they are made.
+    sets: Vec<Arc<SetFile>>,
 }
 
 /// Takes documents, cut into tasks of `task_size` rows, through the exchange of one stage.
@@ -74,8 +85,20 @@ pub(crate) fn exchange(rows: &[Row<'_>], task_size: usize, stage: &dyn CorpusSta
     let sizes: Vec<_> = tasks.iter().map(|rows| rows.len() as u64).collect();
     let gone = DocSet::empty(&sizes);
     let (external, rulings) = Default::default();
-    let mut reference = Reference { tasks, folder, dir, files, external, gone, n_tables: 0, rulings };
+    let open = |how: &IndexUse| -> Result<_> {
+        let folder = Folder::parse(&how.folder)?;
+        let index = Index::open(&folder)?.0.unwrap_or_else(|| Index::empty(&folder, serde_json::Map::new()));
+        let keys = index.key_files(stage.sections())?;
+        Ok((index, keys))
+    };
+    let index = stage.index().map(open).transpose()?;
+    let (leaves, sets) = Default::default();
+    let mut reference =
+        Reference { tasks, folder, dir, files, external, gone, n_tables: 0, rulings, index, leaves, sets };
     stage.resolve(&mut reference)?;
+    if let Some(how) = stage.index() {
+        reference.leave(how.run.as_deref().expect("runs have names"))?;
+    }
     Ok(reference.rulings)
 }
 
@@ -106,6 +129,41 @@ impl Reference<'_> {
         Ok(Box::new(sorter.finish()?))
     }
 
+    /// Adds what was kept to the index.
+    fn leave(&mut self, run: &str) -> Result<()> {
+        let Some((sections, k, members)) = self.leaves.take() else { return Ok(()) };
+        let (index, earlier) = self.index.as_ref().expect("it is written");
+        let row = |drop: &Duplicate| {
+            let Duplicate { doc, kept, similarity, threshold, .. } = *drop;
+            Ok(ByDoc(DropRow { kept, doc, stage: 0, reason: 0, similarity, threshold }))
+        };
+        let drops: Vec<_> = self.rulings.drops.values().map(row).collect();
+        let names = |task: u32| -> Result<Rows<NameRow>> {
+            let name = |(row, of): (u64, &Row<'_>)| {
+                Ok(NameRow { doc: DocId::new(task, row), key: Some(content_key(of.text)), id: None, size: None })
+            };
+            let names: Vec<_> = (0..).zip(self.tasks[task as usize]).map(name).collect();
+            Ok(Box::new(names.into_iter()))
+        };
+        let sets = |holder| match holder {
+            Holder::Task(task) => Ok(self.sets[task as usize].clone()),
+            Holder::Part(_) => Err(Error::io(holder, "its sets are no part of this corpus")),
+        };
+        let rows: Vec<_> = self.tasks.iter().map(|rows| rows.len() as u64).collect();
+        let corpus = Corpus {
+            keys: &self.files,
+            sections: 0..sections.end,
+            k,
+            rows: &rows,
+            members: &members,
+            drops: Box::new(drops.into_iter()),
+            names: &names,
+            sets: if self.sets.is_empty() { None } else { Some(&sets) },
+        };
+        let part = corpus.leave(index, run, earlier, Room { dir: &self.dir, memory: BUDGET })?;
+        index.add(&part)
+    }
+
     fn set_file(&self, task: u32, judge: &dyn PairJudge) -> Result<SetFile> {
         let path = self.folder.path().join(format!("{task}.sets"));
         let name = path.display().to_string();
@@ -134,6 +192,8 @@ impl Exchange for Reference<'_> {
         for section in sections {
             let external = self.external.remove(&section).unwrap_or_default().into_iter().map(Ok);
             let room = Room { dir: &self.dir, memory: BUDGET };
+            let earlier_keys = self.index.as_ref().map_or(&[][..], |(_, keys)| keys);
+            let external = Outside { keys: Box::new(external), leaders: earlier(earlier_keys, section, room)? };
             let alive = |doc| !self.gone.contains(doc);
             group_first_k(&self.files, section, k, external, room, alive, |pair| sorter.push(pair))?;
         }
@@ -154,13 +214,17 @@ impl Exchange for Reference<'_> {
 
     fn verify(&mut self, pairs: Table<Pair>, judge: &dyn PairJudge) -> Result<Table<Edge>> {
         let files = (0..self.tasks.len() as u32).map(|task| self.set_file(task, judge).map(Arc::new));
-        let files = files.collect::<Result<Vec<_>>>()?;
+        self.sets = files.collect::<Result<Vec<_>>>()?;
         let edges = Mutex::new(Sorter::<EdgeRow>::new(&self.dir, BUDGET));
         let routed = Self::rows::<Routed, _>(&pairs).map(|pair| pair.map(|routed| routed.0));
+        let files: Vec<_> = self.sets.clone();
+        let of_part = self.index.as_ref().map(|(index, _)| index);
+        let sets = |holder| match holder {
+            Holder::Task(task) => Ok(files[task as usize].clone()),
+            Holder::Part(part) => of_part.expect("there are parts").sets(part, &self.dir),
+        };
         let fates = judge.settles_at().map(|threshold| Fates::new(threshold, self.bits()));
-        verify(routed, &|task| Ok(files[task as usize].clone()), judge, BUDGET, fates, |edge| {
-            edges.lock().expect("no panic").push(EdgeRow(edge))
-        })?;
+        verify(routed, &sets, judge, BUDGET, fates, |edge| edges.lock().expect("no panic").push(EdgeRow(edge)))?;
         self.table(edges.into_inner().expect("no panic"))
     }
 
@@ -187,6 +251,22 @@ impl Exchange for Reference<'_> {
 
     fn choose(&mut self, _: Target) -> Result<f64> {
         unreachable!("nothing is recorded here")
+    }
+
+    fn known(&mut self) -> Result<Rows<Known>> {
+        let (index, _) = self.index.as_ref().expect("it is read");
+        let room = Room { dir: &self.dir, memory: BUDGET };
+        let mut found = Vec::new();
+        known(section_rows(&self.files, 0, room)?, index.contents(room)?, |known| {
+            found.push(Ok(known));
+            Ok(())
+        })?;
+        Ok(Box::new(found.into_iter()))
+    }
+
+    fn leave_index(&mut self, sections: Range<usize>, k: usize) -> Result<()> {
+        self.leaves = Some((sections, k, self.members(0)?));
+        Ok(())
     }
 
     fn bits(&self) -> DocSet {
@@ -253,7 +333,7 @@ mod tests {
     use crate::corpus::minhash::{MinHash, NEAR_DUPLICATE, Verify};
     use crate::corpus::reuse::Reuse;
     use crate::corpus::shingle::{Shingler, Units};
-    use crate::doc::{ContentKey, Value, content_key};
+    use crate::doc::{ContentKey, Value};
     use crate::stage::{Ruled, Settings};
 
     const TASK_SIZE: usize = 7;
@@ -556,6 +636,85 @@ mod tests {
             let at = |doc: DocId| u64::from(doc.task()) * task_size as u64 + doc.row();
             let many = many.drops.values().map(|drop| (at(drop.doc), at(drop.kept), drop.reason));
             prop_assert!(one.eq(many));
+        }
+    }
+
+    /// What became of a document: the number of the kept one, the bits of their similarity and of the threshold,
+    /// and the reason.
+    type Fate = (usize, u64, u64, &'static str);
+
+    fn fates(rulings: &Rulings, number: impl Fn(DocId) -> usize) -> Vec<(usize, Fate)> {
+        let fate =
+            |drop: &Duplicate| (number(drop.kept), drop.similarity.to_bits(), drop.threshold.to_bits(), drop.reason);
+        rulings.drops.values().map(|drop| (number(drop.doc), fate(drop))).collect()
+    }
+
+    /// One run over all texts, and one over each of the parts they are cut into, against those before it.
+    fn check_parts(texts: &[String], cuts: &[usize], settings: &MinHash, task_size: usize) {
+        let rows: Vec<_> = texts.iter().map(|text| bare(text)).collect();
+        let whole = exchange(&rows, TASK_SIZE, &settings.clone().build().expect("sound")).expect("a folder");
+        let whole: BTreeMap<_, _> = fates(&whole, number).into_iter().collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = || Some(folder.path().display().to_string());
+        let mut parts = BTreeMap::new();
+        let begins: Vec<usize> = std::iter::once(0).chain(cuts.iter().copied()).collect();
+        for (part, &begin) in begins.iter().enumerate() {
+            let end = begins.get(part + 1).copied().unwrap_or(texts.len());
+            let against = index().filter(|_| part > 0);
+            let own = MinHash { index: index(), against, run_name: Some(format!("part-{part}")), ..settings.clone() };
+            let task_size = task_size + part;
+            let rulings = exchange(&rows[begin..end], task_size, &own.build().expect("sound")).expect("a folder");
+            parts.extend(fates(&rulings, |doc| match doc.holder() {
+                Holder::Part(part) => begins[part as usize] + doc.row() as usize,
+                Holder::Task(task) => begin + task as usize * task_size + doc.row() as usize,
+            }));
+        }
+        assert_eq!(parts, whole);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn parts_one_after_the_other_are_one_run(
+            seed: u64,
+            mut cuts in prop::collection::vec(0usize..=80, 1..4),
+            threshold in 0.3f64..1.0,
+            leaders in 1usize..5,
+            loose: bool,
+            verify in prop::sample::select(vec![Verify::Exact, Verify::Signature, Verify::None]),
+            task_size in 1usize..90,
+        ) {
+            cuts.sort_unstable();
+            // Few rows make large buckets, with more members than leaders.
+            let (bands, sound_rows) = if loose { (Some(6), Some(1)) } else { (None, None) };
+            let settings = MinHash { threshold, leaders, verify, bands, rows: sound_rows, ..MinHash::default() };
+            check_parts(&families(seed, 80), &cuts, &settings, task_size);
+        }
+    }
+
+    #[test]
+    fn what_was_dropped_earlier_is_remembered() {
+        // In the first part 1 goes for 0. In the second a copy of 1 goes for 0 as well, as near as 1 was; what is like
+        // 1 only stays; a copy of 0 is a copy; texts without a word have no bucket. With one leader 0 and 1 take up
+        // the buckets they share, so that what comes later meets none but 0.
+        let texts = [
+            "a b c d e f g h i j",
+            "b c d e f g h i j k",
+            "!",
+            "b c  d e f g h i j k",
+            "c d e f g h i j k l",
+            " a b c d e f g h i j",
+            " ! ",
+            "d e f g h i j k l m",
+            "c d e f g h i j k l",
+        ];
+        let texts = texts.map(str::to_owned);
+        for leaders in [1, 2, 16] {
+            for cut in 0..=texts.len() {
+                let settings = MinHash { threshold: 0.7, leaders, ..MinHash::default() };
+                check_parts(&texts, &[cut], &settings, 2);
+                check_parts(&texts, &[cut / 2, cut], &settings, 3);
+            }
         }
     }
 

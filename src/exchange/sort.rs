@@ -321,7 +321,7 @@ pub(crate) fn premerge<R, S>(
     batches: impl Iterator<Item = Result<Merge<S>>>,
     dir: &SpillDir,
     budget: usize,
-) -> Result<impl Iterator<Item = Result<R>>>
+) -> Result<Unique<Merge<RunReader<R>>>>
 where
     R: Record,
     S: Iterator<Item = Result<R>>,
@@ -498,7 +498,7 @@ impl<R: Ord, S: Iterator<Item = Result<R>>> Iterator for Merge<S> {
 }
 
 /// Passes rows on, of equal ones only the first if asked to.
-struct Unique<I: Iterator> {
+pub(crate) struct Unique<I: Iterator> {
     rows: std::iter::Peekable<I>,
     unique: bool,
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::doc::DocId;
+use crate::doc::{DocId, Holder};
 use crate::error::{Error, Result};
 use crate::exchange::sets::SetFile;
 use crate::stage::{DocSet, Edge, Pair, PairJudge};
 
 /// How many pairs a thread takes at a time. Large, for each first document's set is read once in a chunk.
-const CHUNK: usize = 32 << 10;
+const CHUNK: usize = 16 << 10;
 
 /// How many pairs are judged before any more are looked at. The same for any number of threads, for it shows in
 /// the numbers of a report where [`Fates`] spare comparisons.
@@ -39,8 +39,9 @@ impl std::ops::AddAssign for VerifyStats {
     }
 }
 
-/// Finds the set files: the one of a task, opened on first use and kept open by whoever answers.
-pub type SetsOf<'a> = dyn Fn(u32) -> Result<Arc<SetFile>> + Sync + 'a;
+/// Finds the set files: the one of a task or a part of an index, opened on first use and kept open by whoever
+/// answers.
+pub type SetsOf<'a> = dyn Fn(Holder) -> Result<Arc<SetFile>> + Sync + 'a;
 
 /// What becomes of documents, as far as it is known while pairs are judged: nobody need be compared with one that
 /// goes. On 200,000 copies of one page that leaves a few pairs of each, where ninety are proposed.
@@ -191,12 +192,12 @@ impl Chunk<'_> {
     }
 
     fn len_of(&self, doc: DocId) -> Result<usize> {
-        let missing = || Error::io(format!("task {}", doc.task()), format!("the set of row {} is missing", doc.row()));
-        (self.sets)(doc.task())?.len_of(doc.row()).ok_or_else(missing)
+        let missing = || Error::io(doc.holder(), format!("the set of row {} is missing", doc.row()));
+        (self.sets)(doc.holder())?.len_of(doc.row()).ok_or_else(missing)
     }
 
     fn read(&self, doc: DocId, set: &mut Vec<u64>) -> Result<()> {
-        (self.sets)(doc.task())?.read(doc.row(), set)
+        (self.sets)(doc.holder())?.read(doc.row(), set)
     }
 }
 
@@ -244,7 +245,10 @@ mod tests {
     #[test]
     fn edges_are_those_of_all_comparisons_in_order() {
         let files = [set_file(0), set_file(1)];
-        let sets = |task: u32| Ok(files[task as usize].clone());
+        let sets = |holder| match holder {
+            Holder::Task(task) => Ok(files[task as usize].clone()),
+            Holder::Part(_) => Err(Error::io(holder, "there is no index")),
+        };
         let at = |n: u64| Ranked { rank: n % 2, doc: DocId::new((n % 5 > 2).into(), n * 13 % 200) };
         let mut pairs: Vec<_> = (0..5000)
             .map(|n| Pair { first: at(n * 7), second: Ranked { rank: 5, doc: DocId::new(1, n % 190) } })
@@ -277,7 +281,7 @@ mod tests {
     #[test]
     fn a_missing_set_is_an_error() {
         let file = set_file(0);
-        let sets = |_: u32| Ok(file.clone());
+        let sets = |_| Ok(file.clone());
         let at = |row| Ranked { rank: 0, doc: DocId::new(0, row) };
         let pair = Pair { first: at(1), second: at(900) };
         let error = verify(std::iter::once(Ok(pair)), &sets, &Shared, 0, None, |_| Ok(())).expect_err("missing");
@@ -300,7 +304,10 @@ mod tests {
     #[test]
     fn comparisons_that_are_spared_change_nothing() {
         let files = [set_file(0), set_file(1)];
-        let sets = |task: u32| Ok(files[task as usize].clone());
+        let sets = |holder| match holder {
+            Holder::Task(task) => Ok(files[task as usize].clone()),
+            Holder::Part(_) => unreachable!("there is no index"),
+        };
         for by_rank in [false, true] {
             let at = |n: u64| {
                 let (task, row) = ((n / 200) as u32, n * 37 % 200);

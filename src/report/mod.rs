@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::exchange::index::IndexPart;
 use crate::pairs::Choice;
 use crate::pipeline::Pipeline;
 use crate::plan::{Layout, Shard};
@@ -113,6 +114,9 @@ pub struct ExchangeReport {
     /// The clusters above `max_cluster`, by the stage that sets it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub clusters: BTreeMap<String, LargeClusters>,
+    /// What was left for an index of earlier corpora.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<IndexPart>,
     /// Documents ruled on.
     pub rulings: u64,
     /// Bytes of temporary files for sorting.

@@ -65,6 +65,15 @@ impl Report {
         if marked > 0 {
             rows.push(row("marked", marked, of_all(marked), "as duplicates among them, in `duplicate_of`".to_owned()));
         }
+        let known = |what: &str| {
+            let notes = self.exchanges.iter().flat_map(|exchange| exchange.notes.values());
+            notes.filter_map(|notes| notes.get(what)).sum::<u64>()
+        };
+        let known = known("known_exact") + known("known_near");
+        if known > 0 {
+            let rest = "for documents of earlier runs, which the index knows".to_owned();
+            rows.push(row("known", known, of_all(known), rest));
+        }
         if !self.failed.is_empty() {
             let more = if self.rows_failed_known { "" } else { " or more" };
             let broken = format!("{more} not read; {} broke:", files(self.failed.len()));
@@ -163,7 +172,7 @@ fn tokens_of(n: u64) -> String {
 }
 
 /// Columns side by side: numbers to the right, the first column and a last one of words to the left.
-pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     let is_words = |column: usize| column == 0 || rows.iter().any(|row| row[column].contains(" of text"));
