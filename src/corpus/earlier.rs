@@ -7,11 +7,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::corpus::anchors::NEAR_DUPLICATE;
 use crate::corpus::bands::Bands;
 use crate::corpus::components::Clustering;
 use crate::corpus::exact::EXACT_DUPLICATE;
 use crate::corpus::keep::Keep;
-use crate::corpus::minhash::{MinHash, NEAR_DUPLICATE};
+use crate::corpus::minhash::MinHash;
 use crate::error::Result;
 use crate::stage::{Duplicate, Exchange, IndexUse, Known};
 

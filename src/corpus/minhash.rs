@@ -6,7 +6,6 @@
 //! the very document that stands for it, and no chain of small differences eats a source.
 
 use std::cell::RefCell;
-use std::iter::Peekable;
 use std::rc::Rc;
 
 use arrow::datatypes::Field;
@@ -14,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::canonical;
+use crate::corpus::anchors::{self, Copies, NEAR_DUPLICATE};
 use crate::corpus::audit::Audit;
 use crate::corpus::bands::Bands;
 use crate::corpus::components::{Clustering, Components, Scan};
@@ -26,13 +26,7 @@ use crate::corpus::shingle::{Shingler, Unit};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys};
 use crate::doc::{Doc, Value, canonical_key};
 use crate::error::Result;
-use crate::stage::{
-    CorpusStage, DocSet, Duplicate, Duplicates, Edge, Exchange, IndexUse, Need, Pair, PairJudge, Ranked, Rows, Ruled,
-    Settings, Target,
-};
-
-/// The reason for documents that are like the kept one.
-pub const NEAR_DUPLICATE: &str = "near_duplicate";
+use crate::stage::{CorpusStage, Duplicates, Edge, Exchange, IndexUse, Need, PairJudge, Rows, Ruled, Settings, Target};
 
 /// Keeps one of each set of documents whose similarity is at least `threshold`.
 ///
@@ -337,10 +331,9 @@ impl CorpusStage for MinHashStage {
 
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
         if let Some((edges, copies)) = exchange.recorded()? {
-            let stage = self.at_target(exchange)?;
-            let copies =
-                Copies { pairs: copies.peekable(), threshold: stage.threshold, drops: earlier::Drops::default() };
-            return stage.rule(exchange, edges, copies).map(drop);
+            let threshold = self.final_threshold(exchange)?;
+            let mut copies = Copies::new(copies, threshold, earlier::Drops::default());
+            return anchors::rule(exchange, threshold, edges, &mut copies).map(drop);
         }
         let mut drops = earlier::Drops::default();
         if self.index.as_ref().is_some_and(|index| index.reads) {
@@ -388,16 +381,19 @@ impl CorpusStage for MinHashStage {
                 Box::new(edges.inspect(note))
             }
         };
-        let copies = exchange.scan_by_first(&copies)?.peekable();
-        let stage = self.at_target(exchange)?;
-        let copies = Copies { pairs: copies, threshold: stage.threshold, drops };
-        let dropped = match stage.clusters {
-            Clustering::Anchors => stage.rule(exchange, edges, copies)?,
+        let copies = exchange.scan_by_first(&copies)?;
+        let threshold = self.final_threshold(exchange)?;
+        let mut copies = Copies::new(copies, threshold, drops);
+        let dropped = match self.clusters {
+            Clustering::Anchors => anchors::rule(exchange, threshold, edges, &mut copies)?,
             Clustering::Components => {
-                let components = Components::of(exchange, edges, &*scan, stage.threshold)?;
-                stage.rule_components(exchange, components, copies)?
+                let components = Components::of(exchange, edges, &*scan, threshold)?;
+                anchors::rule_components(exchange, threshold, components, &mut copies)?
             }
         };
+        if self.duplicates.earlier {
+            copies.drops().leave(exchange);
+        }
         if let Some(audit) = audit.and_then(Rc::into_inner) {
             audit.into_inner().finish(exchange, &dropped)?.leave(exchange);
         }
@@ -430,117 +426,9 @@ impl CorpusStage for MinHashStage {
 }
 
 impl MinHashStage {
-    /// Itself, at the threshold that keeps the target, if there is one.
-    fn at_target(&self, exchange: &mut dyn Exchange) -> Result<Self> {
-        let threshold = self.target.map_or(Ok(self.threshold), |target| exchange.choose(target))?;
-        Ok(Self { threshold, ..self.clone() })
-    }
-
-    /// Walks through the edges in the total order of their later documents. When a document's turn comes,
-    /// all that come before it have had theirs, so one bit for each says whether it was dropped.
-    /// Returns the documents that are dropped for being like another.
-    fn rule(&self, exchange: &mut dyn Exchange, edges: Rows<Edge>, mut copies: Copies) -> Result<DocSet> {
-        let mut dropped = exchange.bits();
-        let mut edges = edges.peekable();
-        while let Some(edge) = edges.next() {
-            let mut edge = edge?;
-            let doc = edge.pair.second;
-            let mut anchor: Option<Edge> = None;
-            loop {
-                // A similarity that nobody measured passes.
-                let alike = edge.similarity >= self.threshold || edge.similarity.is_nan();
-                let closer = anchor.is_none_or(|anchor| edge.similarity > anchor.similarity);
-                if alike && closer && !dropped.contains(edge.pair.first.doc) {
-                    anchor = Some(edge);
-                }
-                match edges.next_if(|next| next.as_ref().is_ok_and(|next| next.pair.second == doc)) {
-                    Some(next) => edge = next?,
-                    None => break,
-                }
-            }
-            copies.rule_before(doc, exchange)?;
-            let Some(anchor) = anchor else { continue };
-            let near = Duplicate {
-                doc: doc.doc,
-                kept: anchor.pair.first.doc,
-                similarity: anchor.similarity,
-                threshold: self.threshold,
-                reason: NEAR_DUPLICATE,
-            };
-            dropped.insert(doc.doc);
-            copies.drops.drop(near, exchange)?;
-            copies.rule_of(doc, near, exchange)?;
-        }
-        copies.rule_rest(exchange)?;
-        if self.duplicates.earlier {
-            copies.drops.leave(exchange);
-        }
-        Ok(dropped)
-    }
-
-    /// Drops all but the first of each component, and what they represent. Returns the documents that are
-    /// dropped, copies left out.
-    fn rule_components(
-        &self,
-        exchange: &mut dyn Exchange,
-        mut components: Components,
-        mut copies: Copies,
-    ) -> Result<DocSet> {
-        let mut dropped = exchange.bits();
-        components.others().for_each(|doc| dropped.insert(doc));
-        let mut near = |doc, as_one| {
-            let (kept, similarity) = components.stands_for(as_one)?;
-            Some(Duplicate { doc, kept, similarity, threshold: self.threshold, reason: NEAR_DUPLICATE })
-        };
-        for doc in dropped.iter() {
-            near(doc, doc).map_or(Ok(()), |near| exchange.drop(near))?;
-        }
-        while let Some(pair) = copies.next_if(|_| true)? {
-            exchange.drop(near(pair.second.doc, pair.first.doc).unwrap_or_else(|| copies.exact(pair)))?;
-        }
-        Ok(dropped)
-    }
-}
-
-/// Documents with the same text as an earlier one that represents them, in the order of the latter.
-struct Copies {
-    pairs: Peekable<Rows<Pair>>,
-    threshold: f64,
-    drops: earlier::Drops,
-}
-
-impl Copies {
-    /// Rules on the copies of all documents before `doc`: what was not dropped by now stays and stands for its copies.
-    fn rule_before(&mut self, doc: Ranked, exchange: &mut dyn Exchange) -> Result<()> {
-        while let Some(pair) = self.next_if(|first| first < doc)? {
-            exchange.drop(self.exact(pair))?;
-        }
-        Ok(())
-    }
-
-    /// Rules on the copies of `doc`, which is itself dropped: they go for the same document that it goes for.
-    fn rule_of(&mut self, doc: Ranked, near: Duplicate, exchange: &mut dyn Exchange) -> Result<()> {
-        while let Some(pair) = self.next_if(|first| first == doc)? {
-            self.drops.drop(Duplicate { doc: pair.second.doc, ..near }, exchange)?;
-        }
-        Ok(())
-    }
-
-    /// Rules on all copies that are left.
-    fn rule_rest(&mut self, exchange: &mut dyn Exchange) -> Result<()> {
-        while let Some(pair) = self.next_if(|_| true)? {
-            exchange.drop(self.exact(pair))?;
-        }
-        Ok(())
-    }
-
-    fn next_if(&mut self, of: impl Fn(Ranked) -> bool) -> Result<Option<Pair>> {
-        self.pairs.next_if(|pair| pair.as_ref().map_or(true, |pair| of(pair.first))).transpose()
-    }
-
-    fn exact(&self, pair: Pair) -> Duplicate {
-        let (doc, kept) = (pair.second.doc, pair.first.doc);
-        Duplicate { doc, kept, similarity: 1.0, threshold: self.threshold, reason: EXACT_DUPLICATE }
+    /// The threshold, or the one that keeps the target.
+    fn final_threshold(&self, exchange: &mut dyn Exchange) -> Result<f64> {
+        self.target.map_or(Ok(self.threshold), |target| exchange.choose(target))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod reuse;
 
 // What they are made of.
 pub mod affine;
+pub mod anchors;
 mod audit;
 pub mod bands;
 pub mod components;

@@ -327,10 +327,11 @@ mod tests {
 
     use super::*;
     use crate::canonical::canonical;
+    use crate::corpus::anchors::NEAR_DUPLICATE;
     use crate::corpus::components::Clustering;
     use crate::corpus::exact::{EXACT_DUPLICATE, Exact};
     use crate::corpus::keep::Keep;
-    use crate::corpus::minhash::{MinHash, NEAR_DUPLICATE, Verify};
+    use crate::corpus::minhash::{MinHash, Verify};
     use crate::corpus::reuse::Reuse;
     use crate::corpus::shingle::{Shingler, Units};
     use crate::doc::{ContentKey, Value};
