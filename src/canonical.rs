@@ -15,7 +15,7 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
 
 /// The text in Unicode NFC. Borrowed when it is already.
 ///
-/// A character that [`may_compose`] does not hold for is one to which nothing before it can be joined or moved; so
+/// A character that `may_compose` does not hold for is one to which nothing before it can be joined or moved; so
 /// what lies between two of them is composed alone.
 pub fn composed(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
