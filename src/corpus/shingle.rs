@@ -56,7 +56,7 @@ impl Default for Shingler {
 pub struct Units {
     /// The hashes of the words. Longer than there are words.
     words: Vec<u64>,
-    /// The hashes of the characters of a run.
+    /// The hashes of the characters of a run. Longer than a run is.
     run: Vec<u64>,
     /// A word in lower case.
     lower: String,
@@ -129,8 +129,9 @@ struct Unusual;
 impl Split<'_> {
     /// Splits the whole text.
     fn all(&mut self) -> Result<(), Unusual> {
-        // There are no more words than every other byte.
+        // There are no more words than every other byte, and no more ideographs than every third.
         self.units.words.resize(self.units.words.len().max(self.bytes.len() / 2 + 1), 0);
+        self.units.run.resize(self.units.run.len().max(self.bytes.len() / 3 + 1), 0);
         let mut at = 0;
         while at < self.bytes.len() {
             let block = self.bytes.get(at..at + BLOCK).map(|block| block.try_into().expect("a block"));
@@ -174,6 +175,9 @@ impl Split<'_> {
 
     /// What begins at `at`, which is beyond ASCII. Returns where it goes on.
     fn beyond_ascii(&mut self, at: usize) -> Result<usize, Unusual> {
+        if self.bytes[at..].first_chunk().copied().and_then(ideograph).is_some() {
+            return Ok(self.run(at));
+        }
         let (c, next) = decode(self.bytes, at);
         match class(c) {
             class if class & WORD != 0 => self.word(at, at),
@@ -208,15 +212,17 @@ impl Split<'_> {
 
     /// Hashes the word from `at` to `end`, which has characters of these classes beyond ASCII.
     fn push_word(&mut self, at: usize, end: usize, classes: u8) {
-        let word = &self.bytes[..end];
+        let eight = |from: usize| {
+            // Nearly all words have eight bytes of text after the begin of their last.
+            let inside = u64::MAX >> (64 - 8 * (end - from).min(8));
+            ascii_lower(load(self.bytes, from) & inside)
+        };
         self.units.words[self.n_words] = if classes & UPPER != 0 {
             self.hash_in_lower_case(at, end)
         } else if end - at <= 8 {
-            // Most words, and most of them with eight bytes of text after their begin.
-            let inside = u64::MAX >> (64 - 8 * (end - at));
-            hash_one(ascii_lower(load(self.bytes, at) & inside))
+            hash_one(eight(at))
         } else {
-            hash_all((at..end).step_by(8).map(|from| ascii_lower(load(word, from))))
+            hash_all((at..end).step_by(8).map(eight))
         };
         self.n_words += 1;
     }
@@ -234,12 +240,13 @@ impl Split<'_> {
 
     /// The run of ideographs and kana that begins at `at`. Returns where it ends.
     fn run(&mut self, mut at: usize) -> usize {
-        self.units.run.clear();
+        let mut n_units = 0;
         loop {
-            // U+5000 to U+9FFF, most ideographs: no table is asked.
-            while let Some(&[first @ 0xe5..=0xe9, second, third]) = self.bytes.get(at..at + 3) {
-                let c = u64::from(first & 0x0f) << 12 | u64::from(second & 0x3f) << 6 | u64::from(third & 0x3f);
-                self.units.run.push(hash_one(c));
+            let (threes, _) = self.bytes[at..].as_chunks();
+            for (&three, unit) in threes.iter().zip(&mut self.units.run[n_units..]) {
+                let Some(c) = ideograph(three) else { break };
+                *unit = hash_one(c);
+                n_units += 1;
                 at += 3;
             }
             if self.bytes.get(at).is_none_or(|&byte| byte < 0x80) {
@@ -249,12 +256,20 @@ impl Split<'_> {
             if class(c) & CJK == 0 {
                 break;
             }
-            self.units.run.push(hash_one(u64::from(c)));
+            self.units.run[n_units] = hash_one(u64::from(c));
+            n_units += 1;
             at = next;
         }
-        windows(&self.units.run, self.n, OF_CHARS, self.out);
+        windows(&self.units.run[..n_units], self.n, OF_CHARS, self.out);
         at
     }
+}
+
+/// The character that three bytes are, if it is from U+4E00 to U+9FFF: most ideographs are, and no table is asked.
+#[inline]
+fn ideograph([first, second, third]: [u8; 3]) -> Option<u64> {
+    let c = u64::from(first & 0x0f) << 12 | u64::from(second & 0x3f) << 6 | u64::from(third & 0x3f);
+    ((0xe4..=0xe9).contains(&first) && c >= 0x4e00).then_some(c)
 }
 
 /// How many bytes are looked at at once: as many as a number has bits.
