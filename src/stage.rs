@@ -130,6 +130,11 @@ pub trait CorpusStage: Send + Sync {
         Vec::new()
     }
 
+    /// The input column that [`CorpusStage::rank`] looks at; a document without it has the last rank there is.
+    fn ranks_by(&self) -> Option<Need> {
+        None
+    }
+
     /// How many kinds of keys it sends; keys of different sections never meet.
     fn sections(&self) -> usize;
 

@@ -81,6 +81,10 @@ impl CorpusStage for ExactStage {
         self.keep.needs().into_iter().chain(self.duplicates.needs()).collect()
     }
 
+    fn ranks_by(&self) -> Option<Need> {
+        self.keep.needs().pop()
+    }
+
     fn sections(&self) -> usize {
         1
     }

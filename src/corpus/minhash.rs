@@ -300,6 +300,10 @@ impl CorpusStage for MinHashStage {
         self.keep.needs().into_iter().chain(self.duplicates.needs()).collect()
     }
 
+    fn ranks_by(&self) -> Option<Need> {
+        self.keep.needs().pop()
+    }
+
     /// The content key, then a section for each band.
     fn sections(&self) -> usize {
         1 + self.bands.bands

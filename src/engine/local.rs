@@ -233,7 +233,7 @@ impl<'r> Meeting<'r> {
     /// Says so if the column by which documents are ordered is in none of them: of JSON Lines, that is known only
     /// when they have been read.
     fn look_at_ranks(&self, stage: &dyn CorpusStage) -> Result<()> {
-        let Some(need) = stage.needs().into_iter().next() else { return Ok(()) };
+        let Some(need) = stage.ranks_by() else { return Ok(()) };
         if group::none_ranked(&self.key_files, self.section, self.memory(4))? {
             let kind = if need.kind == NeedKind::Number { "number" } else { "string" };
             tracing::warn!(

@@ -234,11 +234,14 @@ impl Index {
     }
 
     fn file(&self, part: usize, what: &str) -> Result<(Arc<dyn ReadAt>, String)> {
-        let path = path(&self.parts()[part].run, what);
+        // A damaged file may tell of any part.
+        let missing = || Error::io(Holder::Part(part as u32), "there is none");
+        let of_part = self.parts().get(part).ok_or_else(missing)?;
+        let path = path(&of_part.run, what);
         let name = self.folder.name_of(&path);
         let file =
             if self.parts().len() > MAX_OPEN { self.folder.open_closed(&path)? } else { self.folder.open(&path)? };
-        let expected = self.parts()[part].files.get(what).map(|file| file.bytes);
+        let expected = of_part.files.get(what).map(|file| file.bytes);
         if expected != Some(file.size()) {
             return Err(damaged(&name, format!("it has {} bytes, not those that {INDEX} says", file.size())));
         }

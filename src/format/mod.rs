@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions, StringViewBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringViewBuilder};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
@@ -189,8 +189,6 @@ pub struct Decoded {
     pub batch: RecordBatch,
     /// The rows that are none. Their text is what could be saved.
     pub bad: BadRows,
-    /// The bytes of text.
-    pub text_bytes: usize,
 }
 
 impl Chunk {
@@ -202,9 +200,17 @@ impl Chunk {
         }
     }
 
-    /// The bytes of work it stands for, in the measure of plans.
+    /// The bytes of work it stands for, in the measure of plans. A page that several batches hold on to is as much
+    /// work for each as they take from it.
     pub fn source_bytes(&self) -> u64 {
-        self.n_bytes() as u64
+        let of_column = |column: &ArrayRef| match column.as_binary_view_opt() {
+            Some(text) => text.total_buffer_bytes_used() + size_of_val::<[u128]>(text.views()),
+            None => column.get_array_memory_size(),
+        };
+        match self {
+            Self::Batch(batch) => batch.columns().iter().map(of_column).sum::<usize>() as u64,
+            Self::Lines(lines) => lines.n_bytes() as u64,
+        }
     }
 
     /// The number of rows.
@@ -231,18 +237,7 @@ impl Chunk {
             Self::Lines(lines) => lines.decode(schema, text_column),
         };
         let batch = schema::fit(&batch, &on_its_way(schema, text_column)).map_err(|error| error.to_string())?;
-        let text_bytes = batch.column_by_name(text_column).map_or(0, |text| string_bytes(text));
-        Ok(Decoded { batch, bad, text_bytes })
-    }
-}
-
-/// The bytes of the strings of a text column.
-pub fn string_bytes(column: &dyn Array) -> usize {
-    match column.data_type() {
-        DataType::Utf8 => column.as_string::<i32>().values().len(),
-        DataType::LargeUtf8 => column.as_string::<i64>().values().len(),
-        DataType::Utf8View => column.as_string_view().lengths().map(|len| len as usize).sum(),
-        _ => column.get_array_memory_size(),
+        Ok(Decoded { batch, bad })
     }
 }
 

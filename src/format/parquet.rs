@@ -510,21 +510,32 @@ mod tests {
     /// A writer may make one page of a whole row group.
     #[test]
     fn a_batch_does_not_hold_on_to_a_giant_page() {
+        check_pages(usize::MAX);
+    }
+
+    #[test]
+    fn a_page_of_two_batches_is_the_work_of_each_in_part() {
+        check_pages(3 << 20);
+    }
+
+    fn check_pages(page_bytes: usize) {
         let texts: Vec<String> = (0..8000).map(|i| format!("{i} ").repeat(1000)).collect();
         let column: ArrayRef = Arc::new(StringArray::from_iter_values(&texts));
         let batch = RecordBatch::try_from_iter([("text", column)]).expect("a column");
         let properties = WriterProperties::builder()
             .set_dictionary_enabled(false)
-            .set_data_page_size_limit(usize::MAX)
+            .set_data_page_size_limit(page_bytes)
             .set_data_page_row_count_limit(usize::MAX)
-            .set_write_batch_size(1 << 20);
+            .set_write_batch_size(64);
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).expect("a writer");
         writer.write(&batch).expect("written");
         let bytes = writer.into_inner().expect("a footer");
         let columns = Columns { text: "text".into(), others: None };
         let mut reader = open(&bytes).and_then(|file| file.read(0..1, &columns, 1 << 20)).expect("a footer");
-        let (mut got, mut n_batches) = (Vec::new(), 0);
-        while let Some(Chunk::Batch(batch)) = reader.next_chunk().expect("sound") {
+        let (mut got, mut n_batches, mut work) = (Vec::new(), 0, 0);
+        while let Some(chunk) = reader.next_chunk().expect("sound") {
+            work += chunk.source_bytes();
+            let Chunk::Batch(batch) = chunk else { unreachable!("a batch is no lines") };
             assert!(batch.get_array_memory_size() < 12 << 20, "{} bytes", batch.get_array_memory_size());
             let texts = batch.column(0).as_binary_view();
             got.extend(texts.iter().map(|text| String::from_utf8_lossy(text.expect("a text")).into_owned()));
@@ -532,6 +543,8 @@ mod tests {
         }
         assert!(got == texts, "every row once, in order");
         assert!(n_batches > 5, "{n_batches} batches");
+        let bytes: usize = texts.iter().map(String::len).sum();
+        assert!((bytes..bytes * 101 / 100).contains(&(work as usize)), "{work} of {bytes}: no page counts twice");
     }
 
     /// The file with a footer of the same pages that tells of groups of `rows` rows.
