@@ -66,6 +66,9 @@ has() { "$python" -c "import $1" 2>/dev/null; }
 measure "trommel" "$work/out/kept" target/release/trommel dedup --threshold 0.8 --threads "$threads" "$corpus" "$work/out"
 measure "trommel, zstd level 1" "$work/out/kept" target/release/trommel dedup --threshold 0.8 --threads "$threads" \
     --compression-level 1 "$corpus" "$work/out"
+# Other tools write what they keep and nothing else.
+measure "trommel, zstd level 1, rejects without text" "$work/out/kept" target/release/trommel dedup --threshold 0.8 \
+    --threads "$threads" --compression-level 1 --rejects without-text "$corpus" "$work/out"
 for peer in daft rensa datatrove; do
     if [ -e "$peers/run_${peer}_dedup.py" ] && has "$peer"; then
         THREADS=$threads measure "$peer" "$work/out" "$python" "$peers/run_${peer}_dedup.py" "$corpus" "$work/out"

@@ -61,7 +61,7 @@ pub struct Progress {
     pub kept: AtomicU64,
     /// Bytes of text read in this phase.
     pub bytes: AtomicU64,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
 /// How much there is to do in a phase.
@@ -77,6 +77,11 @@ pub enum Total {
 }
 
 impl Progress {
+    /// No progress yet, of something that is to stop once `stop` is set.
+    pub fn stopped_by(stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..Self::default() }
+    }
+
     /// Begins another phase.
     pub fn begin(&self, phase: impl Into<String>, total: Total) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = (phase.into(), total);

@@ -26,9 +26,33 @@ pub enum Error {
         /// What the system said.
         message: String,
     },
+    /// A cluster did not take a wave of tasks to its end. What the tasks have left in shared storage stays.
+    #[cfg(feature = "cluster")]
+    #[error("{place}: {message}")]
+    Cluster {
+        /// The address of the scheduler.
+        place: String,
+        /// What to do about it.
+        trouble: Trouble,
+        /// What happened.
+        message: String,
+    },
     /// The user asked to stop. The run can be continued.
     #[error("interrupted; run the same command again to continue")]
     Interrupted,
+}
+
+/// What keeps a cluster from taking tasks to their end, by what helps.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The scheduler does not answer. Its jobs are lost if it died; another attempt begins with a new connection.
+    Unreachable,
+    /// The job ended before its tasks did: an executor was lost, there was none, or somebody cancelled it. The tasks
+    /// that are not done can be submitted again.
+    Lost,
+    /// The cluster does not understand what it is asked for. The same again will fail again.
+    Refused,
 }
 
 impl Error {

@@ -11,6 +11,7 @@
 //!   [`plan`] cuts the input into tasks, [`schema`] makes one schema of many files.
 //! - **Work.** [`chain`] is the only loop over documents; [`task`] takes one task through one pass; [`exchange`]
 //!   lets keys of different documents meet, also with those of an [index](exchange::index) of earlier corpora; an [`engine`] decides where all that happens.
+//!   With the feature `cluster`, the module `cluster` takes waves of tasks to other machines.
 //! - **The world.** [`store`] is folders and buckets, [`format`](mod@format) Parquet and JSON Lines, [`run_dir`] what lies where in
 //!   a run's folder, [`report`] what happened, [`budget`] and [`tally`] the memory and the sums on the way,
 //!   [`reuse`] what a further use of a document is worth, [`cli`] the commands.
@@ -36,12 +37,15 @@ pub mod budget;
 pub mod canonical;
 pub mod chain;
 pub mod cli;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod corpus;
 pub mod doc;
 pub mod engine;
 pub mod error;
 pub mod exchange;
 pub mod filter;
+pub mod fleet;
 pub mod format;
 pub mod normalize;
 pub mod pairs;

@@ -79,12 +79,30 @@ pub struct OutputSettings {
     pub row_group_rows: usize,
     /// The bytes of text after which a Parquet row group is closed. A task holds a row group in memory, compressed.
     pub row_group_bytes: usize,
+    /// What is written of documents that go.
+    pub rejects: Rejects,
 }
 
 impl Default for OutputSettings {
     fn default() -> Self {
-        Self { format: OutputFormat::Parquet, compression_level: 3, row_group_rows: 100_000, row_group_bytes: 16 << 20 }
+        Self {
+            format: OutputFormat::Parquet,
+            compression_level: 3,
+            row_group_rows: 100_000,
+            row_group_bytes: 16 << 20,
+            rejects: Rejects::Whole,
+        }
     }
+}
+
+/// What is written of documents that go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rejects {
+    /// All columns, and the reason.
+    Whole,
+    /// All columns but the text, and the reason: where the text can be looked up by its id and need not be written twice.
+    WithoutText,
 }
 
 /// The format of output shards.

@@ -19,13 +19,14 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::plan::{Layout, Shard, Task};
-use crate::store::{Folder, Lock, PARTIAL};
+use crate::store::{Folder, Lock, PARTIAL, runtime};
 
 /// What makes a run this run. A run is only continued by the same program on the same pipeline and input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -223,6 +224,19 @@ impl RunDir {
         let Some(bytes) = self.folder.read(path)? else { return Ok(None) };
         let value = serde_json::from_slice(&bytes).map_err(|error| Error::io(self.folder.name_of(path), error))?;
         Ok(Some(value))
+    }
+
+    /// Reads many JSON files, several at once, in the order of `paths`; `None` for those that are not there.
+    pub fn read_all_json<T: DeserializeOwned + Send + 'static>(
+        &self,
+        paths: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<Option<T>>> {
+        let reads = paths.into_iter().map(|path| {
+            let run_dir = self.clone();
+            runtime().spawn_blocking(move || run_dir.read_json(&path))
+        });
+        let reads = runtime().block_on(futures::stream::iter(reads).buffered(32).collect::<Vec<_>>());
+        reads.into_iter().map(|read| read.map_err(|error| Error::io(self.folder.name(), error))?).collect()
     }
 
     /// Writes a JSON file, whole or not at all.

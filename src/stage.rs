@@ -155,6 +155,11 @@ pub trait CorpusStage: Send + Sync {
     /// Lets the keys meet and rules.
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()>;
 
+    /// What it has pairs judged by, if it has any judged: the same wherever they are.
+    fn judge(&self) -> Option<&dyn PairJudge> {
+        None
+    }
+
     /// Puts one value per column of [`CorpusStage::columns`] into `row`, for a document that stays.
     fn annotate(&self, _doc: &Doc<'_>, _ruled: Ruled<'_>, _row: &mut Vec<Value>) {}
 
@@ -480,6 +485,16 @@ impl DocSet {
     pub fn empty(rows: &[u64]) -> Self {
         let words = |&n: &u64| vec![0; n.div_ceil(64) as usize];
         Self { tasks: rows.iter().map(words).collect() }
+    }
+
+    /// A set of these bits, a list of words for each task.
+    pub(crate) fn from_words(tasks: Vec<Vec<u64>>) -> Self {
+        Self { tasks }
+    }
+
+    /// The bits of each task, the first document's the lowest.
+    pub(crate) fn words(&self) -> &[Vec<u64>] {
+        &self.tasks
     }
 
     /// Puts a document in.

@@ -3,7 +3,9 @@
 //! Everything goes through `object_store`, except that local files are read with positioned reads and
 //! written with an fsync before the rename, which `object_store` leaves out. Files appear whole or not at all.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
@@ -451,7 +453,11 @@ impl Folder {
         let mut found = Vec::new();
         list_local(&local, "", &mut Vec::new(), &mut found)?;
         for file in found.iter().filter(|file| is_partial(&file.path)) {
-            fs::remove_file(local.join(&file.path)).map_err(|error| Error::io(local.display(), error))?;
+            match fs::remove_file(local.join(&file.path)) {
+                // Whoever was writing it has just finished, or given up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|error| Error::io(local.display(), error))?,
+            }
         }
         Ok(())
     }
@@ -549,6 +555,10 @@ struct LocalSink {
     target: PathBuf,
 }
 
+/// What tells the files that this process is writing from those of others, on other machines too: processes in
+/// containers often have the same number.
+static OWN: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+
 impl LocalSink {
     fn create(target: PathBuf) -> Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -556,7 +566,7 @@ impl LocalSink {
         fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), error))?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let partial = folder.join(format!(".{name}.{}-{number}{PARTIAL}", std::process::id()));
+        let partial = folder.join(format!(".{name}.{:016x}-{number}{PARTIAL}", *OWN));
         let file = File::create(&partial).map_err(|error| Error::io(partial.display(), error))?;
         Ok(Self { file: io::BufWriter::with_capacity(256 << 10, file), partial, target })
     }

@@ -67,6 +67,23 @@ fn to_annotate_is_to_say_what_would_be_dropped() {
 }
 
 #[test]
+fn rejects_can_go_without_their_text() {
+    let work = work(54, 400);
+    let run = |output: &str, more: &str| {
+        work.run(&format!("dedup in {output} --counts {more}")).ends_with(0);
+        work.left(output)
+    };
+    let (whole, bare) = (run("whole", ""), run("bare", "--rejects without-text"));
+    assert_eq!(bare.adds_up(), whole.adds_up());
+    assert_eq!(bare.files("kept"), whole.files("kept"));
+    let (whole, bare) = (whole.rejected().batch(), bare.rejected().batch());
+    assert!(bare.num_rows() > 50);
+    let columns = (0..whole.num_columns()).filter(|&at| whole.schema().field(at).name() != "text");
+    assert_eq!(bare, whole.project(&columns.collect::<Vec<_>>()).expect("columns of its own"));
+    assert_eq!(bare.num_columns() + 1, whole.num_columns());
+}
+
+#[test]
 fn what_is_annotated_goes_with_a_document_to_its_end() {
     let work = work(52, 400);
     work.write(

@@ -2,42 +2,7 @@
 
 mod common;
 
-use common::{Left, Work, corpus};
-
-/// Stages of every family, and all corpus stages in two exchanges.
-const EVERYTHING: &str = r#"
-[output]
-row_group_rows = 150
-
-[[stage]]
-use = "origin_key"
-[[stage]]
-use = "unicode"
-[[stage]]
-use = "whitespace"
-[[stage]]
-use = "word_count"
-min = 3
-[[stage]]
-use = "exact"
-[[stage]]
-use = "gopher_repetition"
-[[stage]]
-use = "minhash"
-threshold = 0.7
-keep = "longest"
-counts = true
-[[stage]]
-use = "content_key"
-[[stage]]
-name = "as_published"
-use = "minhash"
-profile = "datatrove-0.10"
-n = 2
-verify = "none"
-[[stage]]
-use = "reuse"
-"#;
+use common::{EVERYTHING, Left, Work, corpus};
 
 fn left(work: &Work, input: &str, output: &str, more: &str) -> Left {
     work.run(&format!("run p.toml --input {input} --output {output} {more}")).ends_with(0);

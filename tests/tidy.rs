@@ -23,13 +23,15 @@ const FLOORS: &[&[&str]] = &[
     // Stages in order, cut into passes.
     &["pipeline"],
     // What is known of the input, counted while working, and allowed at once.
-    &["plan", "schema", "tally", "budget"],
+    &["plan", "schema", "tally", "budget", "fleet"],
     // Readers and writers; where a run keeps its state; stages over a batch.
     &["format", "run_dir", "chain"],
     // One task through one pass; the pairs that a run leaves for other thresholds.
     &["task", "pairs"],
     // What happened.
     &["report"],
+    // Waves of tasks on many machines: knows what a task is called, and nothing of what it does.
+    &["cluster"],
     // Where tasks run, and the whole of a run.
     &["engine"],
     &["cli"],

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::columns::{Cells, strings};
 use crate::doc::ContentKey;
 use crate::error::{Error, Result};
-use crate::pipeline::{InputSettings, Pipeline, StageSpec};
+use crate::pipeline::{InputSettings, Pipeline, Rejects, StageSpec};
 use crate::stage::DuplicateOf;
 
 /// The columns that say why a document was dropped. The last one is there only where documents of earlier corpora
@@ -238,9 +238,10 @@ pub(super) fn refuse_clash(input: &InputSettings, stage: &str, column: &str) -> 
 
 /// The columns of documents after the last pass, each of which may be null in a reject: so all rejects of a
 /// run have the same columns, whichever pass they left in. A source that has been through earlier passes has
-/// their columns already.
+/// their columns already. The text is not among them if the user does not want it.
 fn documents(pipeline: &Pipeline, source: &SchemaRef) -> Vec<Field> {
     let is_why = |name: &str| why(pipeline).iter().any(|(why, _)| *why == name);
+    let without_text = pipeline.output.rejects == Rejects::WithoutText;
     let mut fields: Vec<Field> = source.fields().iter().map(|field| field.as_ref().clone()).collect();
     for spec in &pipeline.stages {
         let keeps = spec.stage.keeps_existing();
@@ -249,7 +250,8 @@ fn documents(pipeline: &Pipeline, source: &SchemaRef) -> Vec<Field> {
             fields.push(brought.filter(|_| keeps).unwrap_or(column));
         }
     }
-    fields.retain(|field| !is_why(field.name()));
+    let is_left_out = |name: &str| is_why(name) || without_text && name == pipeline.input.text_column;
+    fields.retain(|field| !is_left_out(field.name()));
     fields.into_iter().map(|field| field.with_nullable(true)).collect()
 }
 
@@ -323,6 +325,14 @@ mod tests {
             &["text"],
             &[&["text"][..], &counts, &["content_key"]].concat(),
         );
+    }
+
+    #[test]
+    fn rejects_can_go_without_their_text() {
+        let filtered = format!("[output]\nrejects = 'without-text'\n{FILTERED}");
+        let counts = ["char_count", "word_count", "token_count"];
+        let added = [&["origin_key"][..], &counts, &["language", "language_score"]].concat();
+        check(&filtered, &["id", "text", "url"], &[&["id", "url"][..], &added].concat());
     }
 
     #[test]

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::dedup::{Alike, parse_share};
 use super::run::Work;
 use super::{LogFormat, out, several};
-use crate::engine;
+use crate::budget::Progress;
 use crate::engine::indexing::last_of;
+use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::exchange::index::{Index as Earlier, Manifest};
 use crate::report::table::{aligned, bytes, count};
@@ -139,7 +140,8 @@ fn add(
     // Its own for each corpus, so that one that was stopped does not keep others waiting.
     let output = format!("{}/_building/{name}", index.trim_end_matches('/'));
     let run = work.prepare(table, "index", inputs, &output, None)?;
-    let done = work.on_engine(&output, log, |engine, progress| engine::index(&run, engine, progress))?;
+    let add = |engine: &dyn Engine, progress: &Progress| engine::index(&run, engine, progress);
+    let done = work.on_engine(&run.pipeline, &output, log, add)?;
     for failure in &done.failed {
         tracing::error!("{}: {}", failure.file, failure.message);
     }

@@ -12,10 +12,14 @@ use crate::report::table::count;
 
 pub mod check;
 pub mod dedup;
+#[cfg(feature = "cluster")]
+pub mod executor;
 pub mod index;
 pub mod progress;
 pub mod report;
 pub mod run;
+#[cfg(feature = "cluster")]
+pub mod scheduler;
 pub mod stages;
 pub mod r#try;
 
@@ -52,6 +56,10 @@ enum Command {
     Check(check::Check),
     Stages(stages::Stages),
     Try(r#try::Try),
+    #[cfg(feature = "cluster")]
+    Scheduler(scheduler::Scheduler),
+    #[cfg(feature = "cluster")]
+    Executor(executor::Executor),
 }
 
 /// Parses, calls, and turns the outcome into an exit code: 0 done; 1 refused or failed; 2 finished, but some
@@ -74,6 +82,10 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Stages(command) => command.run(),
         Command::Try(command) => command.run(),
+        #[cfg(feature = "cluster")]
+        Command::Scheduler(command) => command.run(),
+        #[cfg(feature = "cluster")]
+        Command::Executor(command) => command.run(),
     };
     match outcome {
         Ok(code) => code,
@@ -159,8 +171,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// What is written unless `TROMMEL_LOG` says otherwise.
+#[cfg(not(feature = "cluster"))]
+const LEVELS: &str = "trommel=info";
+
+/// What is written unless `TROMMEL_LOG` says otherwise. That an executor asks for tasks in vain we say ourselves,
+/// once.
+#[cfg(feature = "cluster")]
+const LEVELS: &str = "trommel=info,ballista_core=warn,ballista_scheduler=warn,ballista_executor=warn,\
+                      ballista_executor::execution_loop=error,datafusion=warn";
+
 fn begin_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("TROMMEL_LOG").unwrap_or_else(|_| EnvFilter::new("trommel=info"));
+    let filter = EnvFilter::try_from_env("TROMMEL_LOG").unwrap_or_else(|_| EnvFilter::new(LEVELS));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(progress::Stderr);
     match format {
         LogFormat::Text => subscriber.without_time().with_ansi(has_colours(&std::io::stderr())).init(),

@@ -6,17 +6,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
 
 use super::{LogFormat, out, progress};
 use crate::budget::Progress;
 use crate::chain::NULL_TEXT;
-use crate::engine;
 use crate::engine::local::Local;
 use crate::engine::recut::Recut;
+use crate::engine::{self, Engine};
 use crate::error::Error;
-use crate::pipeline::{OutputFormat, Pipeline};
+use crate::pipeline::{OutputFormat, Pipeline, Rejects};
 use crate::report::table::{bytes, said};
 use crate::store::Folder;
 
@@ -60,6 +60,9 @@ pub struct Common {
     /// The zstd level of the output, 1 to 22.
     #[arg(long, value_name = "LEVEL", value_parser = parse_whole::<i32>, allow_negative_numbers = true)]
     pub compression_level: Option<i32>,
+    /// What is written of documents that go, beside the reason: all their columns, or all but the text.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub rejects: Option<Rejects>,
     /// Keep the files between passes.
     #[arg(long)]
     pub keep_work: bool,
@@ -85,6 +88,11 @@ pub struct Work {
     /// output in a bucket.
     #[arg(long, value_name = "FOLDER")]
     pub work_dir: Option<PathBuf>,
+    /// Have the tasks done by the executors of a cluster, like ballista://host:50050; they read and write the
+    /// same folders or buckets. --threads and --memory are then for what is left to do here. For builds with the
+    /// feature `cluster`.
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub on: Option<String>,
     /// How the input is cut.
     #[command(flatten)]
     pub tasks: TaskSize,
@@ -158,9 +166,12 @@ impl Common {
     ) -> anyhow::Result<ExitCode> {
         set(&mut table, "output", "compression_level", self.compression_level.map(|level| i64::from(level).into()));
         set(&mut table, "output", "format", self.format.map(|format| format.extension().replace('.', "-").into()));
+        let rejects = self.rejects.and_then(|rejects| Some(rejects.to_possible_value()?.get_name().into()));
+        set(&mut table, "output", "rejects", rejects);
         let run = engine::Run { keep_work: self.keep_work, ..self.work.prepare(table, place, inputs, output, recut)? };
         let text_column = &run.pipeline.input.text_column;
-        let report = self.work.on_engine(output, log, |engine, progress| engine::run(&run, engine, progress))?;
+        let work = |engine: &dyn Engine, progress: &Progress| engine::run(&run, engine, progress);
+        let report = self.work.on_engine(&run.pipeline, output, log, work)?;
         if report.already_done {
             tracing::info!("{output}: this run is done already; here is its report");
         }
@@ -216,20 +227,26 @@ impl Work {
     /// Does something for the run in a folder, on an engine, and shows how far it is.
     pub fn on_engine<T>(
         &self,
+        pipeline: &Pipeline,
         output: &str,
         log: LogFormat,
-        work: impl FnOnce(&Local, &Progress) -> crate::error::Result<T>,
+        work: impl FnOnce(&dyn Engine, &Progress) -> crate::error::Result<T>,
     ) -> anyhow::Result<T> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let machine = machine_memory();
-        let memory = self.memory.unwrap_or(machine / 4);
-        if memory > machine {
-            tracing::warn!("--memory is {}, but there are only {}", bytes(memory), bytes(machine));
-        }
-        let engine = Local::new(threads, memory, &self.work_dir(output)?)?;
+        let local = Local::new(threads, memory_or_default(self.memory), &self.work_dir(output)?)?;
+        let engine: Box<dyn Engine> = match &self.on {
+            None => Box::new(local),
+            Some(_) if pipeline.index().is_some() => {
+                return Err(Error::refused(
+                    "an index of earlier corpora is read and written by one machine; leave out --on",
+                )
+                .into());
+            }
+            Some(address) => on_cluster(address, local)?,
+        };
         let progress = Arc::new(Progress::default());
         let shown = progress::Shown::begin(progress.clone(), log);
-        let done = work(&engine, &progress);
+        let done = work(&*engine, &progress);
         drop(shown);
         Ok(done?)
     }
@@ -248,6 +265,21 @@ impl Work {
             (None, None) => std::env::temp_dir().join(name),
         })
     }
+}
+
+/// The engine of a cluster, which does what is left to do here on `desk`.
+#[cfg(feature = "cluster")]
+fn on_cluster(address: &str, desk: Local) -> anyhow::Result<Box<dyn Engine>> {
+    let fleet = crate::cluster::wave::Cluster::connect(address)?;
+    Ok(Box::new(engine::cluster::Cluster::new(desk, fleet)))
+}
+
+#[cfg(not(feature = "cluster"))]
+fn on_cluster(address: &str, _: Local) -> anyhow::Result<Box<dyn Engine>> {
+    Err(Error::refused(format!(
+        "--on {address}: this build has no cluster engine; build it with `cargo build --release --features cluster`"
+    ))
+    .into())
 }
 
 impl InputColumns {
@@ -290,8 +322,18 @@ fn parse_size(text: &str) -> Result<u64, String> {
     if number.is_finite() && number > 0.0 { Ok((number * factor) as u64) } else { Err(format!("`{text}` is no size")) }
 }
 
+/// The memory that the user gives, which is warned of if there is less, or a quarter of the machine.
+pub fn memory_or_default(given: Option<u64>) -> u64 {
+    let machine = machine_memory();
+    let memory = given.unwrap_or(machine / 4);
+    if memory > machine {
+        tracing::warn!("--memory is {}, but there are only {}", bytes(memory), bytes(machine));
+    }
+    memory
+}
+
 /// A size of memory: too little is most likely a number without its unit.
-fn parse_memory(text: &str) -> Result<u64, String> {
+pub fn parse_memory(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
         size @ ..1_000_000 => Err(format!("{} is too little; write a size like 512MB or 2GB", bytes(size))),
         size => Ok(size),
@@ -303,7 +345,8 @@ pub fn parse_whole<T: FromStr>(text: &str) -> Result<T, String> {
     text.replace('_', "").parse().map_err(|_| "write a whole number, like 10 or 10_000".to_owned())
 }
 
-fn parse_threads(text: &str) -> Result<usize, String> {
+/// A number of threads.
+pub fn parse_threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| "write a number from 1 to 1024".to_owned())
 }
 

@@ -404,6 +404,10 @@ impl CorpusStage for MinHashStage {
         Ok(())
     }
 
+    fn judge(&self) -> Option<&dyn PairJudge> {
+        Some(self)
+    }
+
     fn target(&self) -> Option<Target> {
         self.target
     }

@@ -11,7 +11,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::StreamExt;
 
 use crate::budget::{Progress, Total};
-use crate::chain::Chain;
 use crate::error::{Error, Result};
 use crate::exchange::index::IndexPart;
 use crate::format::input::{self, InputFile};
@@ -26,16 +25,23 @@ use crate::stage::{Duplicates, NeedKind, Stage};
 use crate::store::{Folder, Lock, runtime};
 use crate::task::{Failure, PassJob, Source, TaskReport};
 use indexing::Indexing;
+use passes::Passes;
 use recut::Recut;
 
+mod candidates;
+pub mod cluster;
 pub mod indexing;
 pub mod local;
+mod meeting;
+mod orders;
+pub mod passes;
 pub mod recut;
+pub mod worker;
 
 /// Where tasks run and how keys meet.
 pub trait Engine {
     /// Called once, when nothing can be refused any more and before all else.
-    fn begin(&self) -> Result<()>;
+    fn begin(&self, run: &Beginning<'_>) -> Result<()>;
 
     /// Takes tasks through a pass, anywhere, in any order. Reports come back in the order of `tasks`.
     fn map(&self, job: &PassJob<'_>, tasks: &[(u32, Source)], progress: &Progress) -> Result<Vec<TaskReport>>;
@@ -43,6 +49,20 @@ pub trait Engine {
     /// Lets the keys that a pass has left meet, asks its corpus stages for their rulings, and leaves those
     /// for each task in the run directory.
     fn exchange(&self, cut: &Cut<'_>, progress: &Progress) -> Result<ExchangeReport>;
+}
+
+/// What an engine is told of a run before it begins.
+pub struct Beginning<'r> {
+    /// The pipeline.
+    pub pipeline: &'r Pipeline,
+    /// Where everything is.
+    pub run_dir: &'r RunDir,
+    /// The input files.
+    pub files: &'r [InputFile],
+    /// Their columns.
+    pub schema: &'r SchemaRef,
+    /// The tasks that they make.
+    pub tasks: &'r [Task],
 }
 
 /// What stands between two passes.
@@ -99,18 +119,18 @@ pub const TASK_SIZE: u64 = 256 << 20;
 /// Runs a pipeline, or continues a run, and reports what happened.
 pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report> {
     let start = Instant::now();
-    let Prepared { run_dir, input, passes, chains, indexing, identity, begun, _taken } = prepare(run, progress)?;
+    let Prepared { run_dir, input, passes, indexing, identity, begun, _taken } = prepare(run, progress)?;
     if let Begun::Continued { mended } = &begun {
         if let Some(report) = run_dir.read_json::<Report>("report.json")?
             && report.failed.is_empty()
         {
             // Nothing, unless the run was killed while it removed them.
-            remove_work(run, &run_dir, &passes)?;
+            remove_work(run, &run_dir, passes.list())?;
             return Ok(Report { already_done: true, ..report });
         }
-        forget(&run_dir, &passes, &identity, mended)?;
+        forget(&run_dir, passes.list(), &identity, mended)?;
     }
-    engine.begin()?;
+    engine.begin(&input.beginning(run, &run_dir, &identity))?;
     if let Some(recut) = &run.recut {
         recut.leave_reports(&run_dir)?;
     }
@@ -121,7 +141,7 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
         run_dir: &run_dir,
         input: &input,
         passes: &passes,
-        chains: &chains,
+        n_passes: passes.list().len(),
         index: indexing.as_ref(),
     };
     // A first pass that leaves no documents reads only some columns; a file may be broken in another, which the
@@ -129,12 +149,12 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
     let mut read_whole = BTreeSet::new();
     let (reports, exchanges) = loop {
         match job.run(&identity, !read_whole.is_empty()) {
-            Err(Error::Shard { file, message }) if !passes[0].writes && run.recut.is_none() => {
+            Err(Error::Shard { file, message }) if !passes.list()[0].writes && run.recut.is_none() => {
                 let broken = input.shards.iter().position(|shard| shard.name == file);
                 let Some(broken) = broken.filter(|&broken| read_whole.insert(broken)) else {
                     return Err(Error::Shard { file, message });
                 };
-                forget(&run_dir, &passes, &identity, &[broken])?;
+                forget(&run_dir, passes.list(), &identity, &[broken])?;
             }
             outcome => break outcome?,
         }
@@ -147,9 +167,11 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
     if let Some(indexing) = &indexing {
         indexing.commit(&report.exchanges, report.failed.is_empty())?;
     }
+    // Machines that were lost on the way leave what they were writing.
+    run_dir.folder().sweep("")?;
     run_dir.write_json("report.json", &report)?;
     if report.failed.is_empty() {
-        remove_work(run, &run_dir, &passes)?;
+        remove_work(run, &run_dir, passes.list())?;
     }
     Ok(report)
 }
@@ -157,19 +179,19 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
 /// Adds a corpus to the index that the pipeline's one stage writes, or continues to do so, and leaves no documents:
 /// the run directory goes when all is done.
 pub fn index(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Indexed> {
-    let Prepared { run_dir, input, passes, chains, indexing, identity, begun, _taken } = prepare(run, progress)?;
+    let Prepared { run_dir, input, passes, indexing, identity, begun, _taken } = prepare(run, progress)?;
     if let Begun::Continued { mended } = &begun {
-        forget(&run_dir, &passes, &identity, mended)?;
+        forget(&run_dir, passes.list(), &identity, mended)?;
     }
-    engine.begin()?;
+    engine.begin(&input.beginning(run, &run_dir, &identity))?;
     let job = Job {
         run,
         engine,
         progress,
         run_dir: &run_dir,
         input: &input,
-        passes: &passes[..1],
-        chains: &chains,
+        passes: &passes,
+        n_passes: 1,
         index: indexing.as_ref(),
     };
     let (reports, exchanges) = job.run(&identity, false)?;
@@ -196,8 +218,7 @@ pub struct Indexed {
 struct Prepared {
     run_dir: RunDir,
     input: Input,
-    passes: Vec<Pass>,
-    chains: Vec<Chain>,
+    passes: Passes,
     indexing: Option<Indexing>,
     identity: Identity,
     begun: Begun,
@@ -212,11 +233,11 @@ fn prepare(run: &Run, progress: &Progress) -> Result<Prepared> {
     if let Some(recut) = &run.recut {
         recut.check_input(&input.shards)?;
     }
-    let passes = run.pipeline.passes();
     // What the stages add and need is checked against the input, and an index against the stage that uses it,
     // before anything is written.
-    let chains = chains(&run.pipeline, &passes, &input.schema)?;
-    let own_part = if run.pipeline.index().is_some() { indexing::own_part(&run_dir, passes.len())? } else { None };
+    let passes = Passes::new(&run.pipeline, &input.schema)?;
+    let n_passes = passes.list().len();
+    let own_part = if run.pipeline.index().is_some() { indexing::own_part(&run_dir, n_passes)? } else { None };
     let look = |(stage, how)| Indexing::look(stage, how, &run_dir, own_part.as_ref());
     let mut indexing = run.pipeline.index().map(look).transpose()?;
     let taken = run_dir.take()?;
@@ -224,7 +245,7 @@ fn prepare(run: &Run, progress: &Progress) -> Result<Prepared> {
         indexing.take(own_part.as_ref())?;
     }
     let (identity, begun) = begin(run, &input, &run_dir, indexing.as_ref())?;
-    Ok(Prepared { run_dir, input, passes, chains, indexing, identity, begun, _taken: taken })
+    Ok(Prepared { run_dir, input, passes, indexing, identity, begun, _taken: taken })
 }
 
 /// What can be known of a run before it reads documents.
@@ -243,10 +264,8 @@ pub struct Overview {
 /// no documents and writes nothing.
 pub fn look(pipeline: &Arc<Pipeline>, inputs: &[String], task_size: u64) -> Result<Overview> {
     let input = Input::inspect(pipeline, inputs, None)?;
-    let passes = pipeline.passes();
-    let chains = chains(pipeline, &passes, &input.schema)?;
-    let last = chains.last().expect("a pipeline has a pass, and the last one writes");
-    let kept = last.kept_schema().clone();
+    let passes = Passes::new(pipeline, &input.schema)?;
+    let kept = passes.schema_after(passes.list().len()).clone();
     let n_tasks = plan::tasks(&input.shards, task_size).len();
     Ok(Overview { shards: input.shards, n_tasks, input: input.schema, kept })
 }
@@ -257,11 +276,13 @@ fn remove_work(run: &Run, run_dir: &RunDir, passes: &[Pass]) -> Result<()> {
         return Ok(());
     }
     let remove = |path: String| run_dir.folder().remove_all(&path);
+    orders::forget_brief(run_dir)?;
     let recorded = Pairs::open(run_dir)?.is_some();
     for pass in passes {
         if pass.index == pairs::PASS && recorded {
             // What is recorded are the pairs themselves, the names, and the reports that say how many rows were read.
-            ["keys", "rulings"].into_iter().try_for_each(|what| remove(format!("_trommel/{}/{what}", pass.index)))?;
+            let unneeded = ["keys", "rulings", "exchange"].into_iter();
+            unneeded.map(|what| format!("_trommel/{}/{what}", pass.index)).try_for_each(remove)?;
         } else {
             remove(format!("_trommel/{}", pass.index))?;
         }
@@ -276,8 +297,9 @@ struct Job<'r> {
     progress: &'r Progress,
     run_dir: &'r RunDir,
     input: &'r Input,
-    passes: &'r [Pass],
-    chains: &'r [Chain],
+    passes: &'r Passes,
+    /// How many of them are run.
+    n_passes: usize,
     index: Option<&'r Indexing>,
 }
 
@@ -285,36 +307,20 @@ impl Job<'_> {
     /// Takes the tasks through all passes and exchanges, as far as they are not done. The first pass reads
     /// only the columns that it looks at, unless it is told to read the `whole` of the input.
     fn run(&self, identity: &Identity, whole: bool) -> Result<(Vec<PassReport>, Vec<ExchangeReport>)> {
-        let Self { run, engine, progress, run_dir, input, passes, chains, index } = *self;
+        let Self { run, engine, progress, run_dir, input, passes, n_passes, index } = *self;
         let mut reports: Vec<PassReport> = Vec::new();
         let mut exchanges = Vec::new();
         let mut sources = input.sources(&identity.tasks);
-        let mut source_schema = input.schema.clone();
-        for (pass, chain) in passes.iter().zip(chains) {
-            let last = pass.emits.is_empty();
-            let job = PassJob {
-                pass: pass.index,
-                last,
-                writes: pass.writes,
-                chain,
-                schema: read_schema(chain, pass, &source_schema, &run.pipeline.input.text_column),
-                columns: Columns {
-                    text: run.pipeline.input.text_column.clone(),
-                    others: (!pass.writes && !whole).then(|| chain.columns_read()),
-                },
-                text_column: &run.pipeline.input.text_column,
-                output: run.pipeline.output.clone(),
-                run_dir,
-                rulings_of: pass.index.checked_sub(1),
-            };
+        for pass in &passes.list()[..n_passes] {
+            let job = passes.job(pass.index, whole, run_dir);
             let pending = Pending::new(&job, &sources)?;
-            progress.begin(phase(&run.pipeline, pass, passes.len()), input.total(&pending.tasks));
+            progress.begin(phase(&run.pipeline, pass, n_passes), input.total(&pending.tasks));
             let tasks = pending.run(engine, &job, progress)?;
-            if pass.writes {
-                source_schema = chain.kept_schema().clone();
-            }
-            if !last {
-                sources = next_sources(pass, &tasks, sources, run_dir, &run.pipeline.output)?;
+            if !job.last {
+                let again = sources.into_iter().zip(&tasks);
+                sources = again
+                    .map(|(source, task)| passes.source_after(pass.index, task, source, run_dir))
+                    .collect::<Result<_>>()?;
                 let rows = tasks.iter().map(|task| task.key_rows).collect();
                 let cut = Cut {
                     pipeline: &run.pipeline,
@@ -322,7 +328,7 @@ impl Job<'_> {
                     run_dir,
                     rows,
                     sources: &sources,
-                    schema: source_schema.clone(),
+                    schema: passes.schema_after(pass.index + 1).clone(),
                     pairs: run.recut.as_ref().map(Recut::pairs),
                     index,
                 };
@@ -352,8 +358,8 @@ struct Pending {
 
 impl Pending {
     fn new(job: &PassJob<'_>, sources: &[Source]) -> Result<Self> {
-        let report = |task: u32| job.run_dir.read_json::<TaskReport>(&RunDir::report(job.pass, task));
-        let reports = (0..sources.len() as u32).map(report).collect::<Result<Vec<_>>>()?;
+        let reports = (0..sources.len() as u32).map(|task| RunDir::report(job.pass, task));
+        let reports: Vec<Option<TaskReport>> = job.run_dir.read_all_json(reports)?;
         let numbered = (0u32..).zip(sources).zip(&reports);
         let missing = numbered.filter(|(_, report)| report.is_none());
         Ok(Self { tasks: missing.map(|((task, source), _)| (task, source.clone())).collect(), reports })
@@ -366,42 +372,6 @@ impl Pending {
     }
 }
 
-/// Where the rows of a pass can be read again: in what it has written, or where it read them itself.
-fn next_sources(
-    pass: &Pass,
-    tasks: &[TaskReport],
-    sources: Vec<Source>,
-    run_dir: &RunDir,
-    output: &crate::pipeline::OutputSettings,
-) -> Result<Vec<Source>> {
-    if !pass.writes {
-        let again =
-            |(source, task): (Source, &TaskReport)| Source { piece_rows: Some(task.piece_rows.clone()), ..source };
-        return Ok(sources.into_iter().zip(tasks).map(again).collect());
-    }
-    let extension = format::write::between_passes(output).format.extension();
-    let written = |task: &TaskReport| {
-        let path = format!("{}.{extension}", RunDir::kept_stem(pass.index, false, task.task));
-        let file = InputFile::own(run_dir.folder(), &path)?;
-        Ok(Source {
-            pieces: vec![(file, Piece { shard: 0, part: Part::All })],
-            limit: None,
-            piece_rows: Some(vec![task.tally.rows_kept]),
-        })
-    };
-    tasks.iter().map(written).collect()
-}
-
-/// The columns a pass reads: all of them if it leaves documents, else only those it looks at.
-fn read_schema(chain: &Chain, pass: &Pass, source: &SchemaRef, text_column: &str) -> SchemaRef {
-    if pass.writes {
-        return source.clone();
-    }
-    let read = chain.columns_read();
-    let wanted = |field: &&Arc<Field>| field.name() == text_column || read.contains(field.name());
-    Arc::new(Schema::new(source.fields().iter().filter(wanted).cloned().collect::<Vec<_>>()))
-}
-
 fn phase(pipeline: &Pipeline, pass: &Pass, n_passes: usize) -> String {
     let names =
         |stages: &[usize]| stages.iter().map(|&i| pipeline.stages[i].name.as_str()).collect::<Vec<_>>().join(", ");
@@ -412,27 +382,6 @@ fn phase(pipeline: &Pipeline, pass: &Pass, n_passes: usize) -> String {
         (local, emits) => format!("{}; keys for {}", names(local), names(emits)),
     };
     format!("pass {} of {n_passes}: {what}", pass.index + 1)
-}
-
-/// The stages of each pass, ready for the schema that its source will have.
-fn chains(pipeline: &Arc<Pipeline>, passes: &[Pass], input: &SchemaRef) -> Result<Vec<Chain>> {
-    let mut source = input.clone();
-    let mut chains = Vec::with_capacity(passes.len());
-    for pass in passes {
-        // A pass that leaves no documents reads only some columns of them; what it adds is added again by the next.
-        let whole = Chain::new(pipeline.clone(), pass, &source)?;
-        let chain = if pass.writes {
-            whole
-        } else {
-            let narrow = read_schema(&whole, pass, &source, &pipeline.input.text_column);
-            Chain::new(pipeline.clone(), pass, &narrow)?
-        };
-        if pass.writes {
-            source = chain.kept_schema().clone();
-        }
-        chains.push(chain);
-    }
-    Ok(chains)
 }
 
 /// Begins or continues the run in its directory.
@@ -484,6 +433,7 @@ fn forget(run_dir: &RunDir, passes: &[Pass], identity: &Identity, changed: &[usi
     }
     folder.remove("report.json")?;
     folder.remove(&RunDir::exchange_done(0))?;
+    folder.remove_all("_trommel/0/exchange")?;
     for pass in &passes[1..] {
         folder.remove_all(&format!("_trommel/{}", pass.index))?;
         (0..identity.tasks.len() as u32).try_for_each(|task| remove_rejected(run_dir, pass.index, task))?;
@@ -545,6 +495,10 @@ impl Input {
             layout: inspected.layout,
         });
         Ok(Self { shards: shards.collect(), schema, files })
+    }
+
+    fn beginning<'r>(&'r self, run: &'r Run, run_dir: &'r RunDir, identity: &'r Identity) -> Beginning<'r> {
+        Beginning { pipeline: &run.pipeline, run_dir, files: &self.files, schema: &self.schema, tasks: &identity.tasks }
     }
 
     fn sources(&self, tasks: &[Task]) -> Vec<Source> {

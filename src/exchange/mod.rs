@@ -15,6 +15,7 @@
 //! Every file names its kind and carries checksums, so that a file cut short or mixed up is an error and
 //! never wrong data. Which files exist, and who runs what where, is for the engines to say.
 
+pub mod bits;
 pub mod blocks;
 pub mod clusters;
 pub mod drops;
@@ -22,6 +23,7 @@ pub mod group;
 pub mod index;
 pub mod keys;
 pub mod names;
+pub mod parts;
 pub mod record;
 pub mod sets;
 pub mod sort;

@@ -139,6 +139,22 @@ impl Record for Routed {
     }
 }
 
+/// A document, in input order. 8 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DocRow(pub DocId);
+
+impl Record for DocRow {
+    const KIND: u32 = 13;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_u64().to_le_bytes());
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        take_u64(bytes).map(|doc| Self(DocId::from_u64(doc)))
+    }
+}
+
 /// An edge in the total order of its `second`, then its `first`: the order in which anchors are found. 40 bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct EdgeRow(pub Edge);

@@ -54,12 +54,34 @@ pub struct Fates {
     threshold: f64,
     gone: DocSet,
     unsure: DocSet,
+    /// The task whose pairs are judged, if not those of all tasks are.
+    task: Option<u32>,
 }
 
 impl Fates {
     /// Nobody's fate. A document goes for one that it is `threshold` like; `nobody` has room for all documents.
     pub fn new(threshold: f64, nobody: DocSet) -> Self {
-        Self { threshold, gone: nobody.clone(), unsure: nobody }
+        Self { threshold, gone: nobody.clone(), unsure: nobody, task: None }
+    }
+
+    /// As [`Fates::new`], where only the pairs of a `task` of so many rows are judged: what becomes of other tasks'
+    /// documents is not known then.
+    pub fn of_task(threshold: f64, task: u32, rows: u64) -> Self {
+        let mut all = vec![0; task as usize];
+        all.push(rows);
+        Self { task: Some(task), ..Self::new(threshold, DocSet::empty(&all)) }
+    }
+
+    fn is_gone(&self, doc: DocId) -> bool {
+        !self.is_elsewhere(doc) && self.gone.contains(doc)
+    }
+
+    fn is_unsure(&self, doc: DocId) -> bool {
+        self.is_elsewhere(doc) || self.unsure.contains(doc)
+    }
+
+    fn is_elsewhere(&self, doc: DocId) -> bool {
+        self.task.is_some_and(|task| doc.holder() != Holder::Task(task))
     }
 
     /// Takes note of all edges of some documents, in order.
@@ -69,8 +91,8 @@ impl Fates {
             let (mut goes, mut may_go) = (false, false);
             for edge in of_one.iter().filter(|edge| edge.similarity >= self.threshold) {
                 let first = edge.pair.first.doc;
-                let unsure = first > doc || self.unsure.contains(first);
-                goes |= !unsure && !self.gone.contains(first);
+                let unsure = first > doc || self.is_unsure(first);
+                goes |= !unsure && !self.is_gone(first);
                 may_go |= unsure;
             }
             if goes {
@@ -107,7 +129,7 @@ pub fn verify(
         };
         while let Some(pair) = pairs.next_if(|next| belongs(&wave, next)) {
             let pair = pair?;
-            if fates.as_ref().is_some_and(|fates| fates.gone.contains(pair.first.doc)) {
+            if fates.as_ref().is_some_and(|fates| fates.is_gone(pair.first.doc)) {
                 stats.pairs += 1;
                 stats.spared += 1;
             } else {

@@ -1,7 +1,7 @@
 //! From what the user names (files, folders, globs, URLs) to a list of files in natural order.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::str::Chars;
@@ -39,6 +39,28 @@ impl InputFile {
         let found = folder.find(path)?.ok_or_else(|| Error::io(folder.name_of(path), "no such file"))?;
         let format = Format::of_name(path).unwrap_or(Format::Parquet);
         Ok(Self::new(folder, found, format))
+    }
+
+    /// A file that was found elsewhere, at its [`InputFile::location`]. `folders` are those met so far.
+    pub fn at(
+        folders: &mut BTreeMap<String, Folder>,
+        location: &str,
+        name: String,
+        size: u64,
+        etag: String,
+    ) -> Result<Self> {
+        let (parent, path) = split_name(location).ok_or_else(|| Error::io(location, "not the name of a file"))?;
+        let folder = match folders.get(parent) {
+            Some(folder) => folder.clone(),
+            None => folders.entry(parent.to_owned()).or_insert(Folder::parse(parent)?).clone(),
+        };
+        let format = Format::of_name(path).ok_or_else(|| Error::io(location, "the name does not tell the format"))?;
+        Ok(Self { folder, path: path.to_owned(), name, format, size, etag })
+    }
+
+    /// Where it is, seen from anywhere: a full path or a URL.
+    pub fn location(&self) -> PathBuf {
+        self.folder.location_of(&self.path)
     }
 
     /// Where it is, however it is named.

@@ -123,6 +123,9 @@ pub struct ExchangeReport {
     pub spilled_bytes: u64,
     /// Bytes of sets for verification.
     pub set_bytes: u64,
+    /// The bytes that steps done by many machines have left for each other, by stage and step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shared_bytes: BTreeMap<String, u64>,
     /// Seconds it took.
     pub seconds: f64,
     /// Core seconds it took.

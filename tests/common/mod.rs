@@ -22,6 +22,41 @@ use corpus::Random;
 
 pub(crate) mod corpus;
 
+/// A pipeline with stages of every family, and all corpus stages in two exchanges.
+pub(crate) const EVERYTHING: &str = r#"
+[output]
+row_group_rows = 150
+[[stage]]
+use = "origin_key"
+[[stage]]
+use = "unicode"
+[[stage]]
+use = "whitespace"
+[[stage]]
+use = "word_count"
+min = 3
+[[stage]]
+use = "exact"
+[[stage]]
+use = "gopher_repetition"
+[[stage]]
+use = "minhash"
+threshold = 0.7
+floor = 0.5
+keep = "longest"
+counts = true
+[[stage]]
+use = "content_key"
+[[stage]]
+name = "as_published"
+use = "minhash"
+profile = "datatrove-0.10"
+n = 2
+verify = "none"
+[[stage]]
+use = "reuse"
+"#;
+
 /// A folder of a test's own, and the program run in it.
 pub(crate) struct Work {
     dir: TempDir,

@@ -8,7 +8,7 @@
 //! - a listing is one moment of the bucket, and folders are not objects.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -47,14 +47,7 @@ impl S3Server {
         std::fs::create_dir(folder.path().join(&bucket)).expect("an empty folder");
         let (access_key, secret_key) = ("test-access-key".to_owned(), "test-secret-key".to_owned());
 
-        let mut service = S3ServiceBuilder::new(Objects {
-            files: FileSystem::new(folder.path()).expect("the folder exists"),
-            root: folder.path().to_owned(),
-            locks: Mutex::default(),
-            bucket: RwLock::default(),
-        });
-        service.set_auth(SimpleAuth::from_single(access_key.clone(), secret_key.clone()));
-        let service = service.build();
+        let service = service(folder.path(), &access_key, &secret_key);
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("a socket that can wait");
@@ -93,7 +86,20 @@ impl Drop for S3Server {
     }
 }
 
-fn serve(listener: std::net::TcpListener, service: &S3Service, mut stopped: oneshot::Receiver<()>) {
+/// What answers for the buckets in a folder.
+pub(crate) fn service(folder: &Path, access_key: &str, secret_key: &str) -> S3Service {
+    let mut service = S3ServiceBuilder::new(Objects {
+        files: FileSystem::new(folder).expect("the folder exists"),
+        root: folder.to_owned(),
+        locks: Mutex::default(),
+        bucket: RwLock::default(),
+    });
+    service.set_auth(SimpleAuth::from_single(access_key, secret_key));
+    service.build()
+}
+
+/// Answers those who come to `listener`, until it is stopped.
+pub(crate) fn serve(listener: std::net::TcpListener, service: &S3Service, mut stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");

@@ -55,13 +55,13 @@ impl Meeting<'_> {
     }
 
     /// What a section meets from outside the corpus.
-    pub(super) fn outside(
+    pub(in crate::engine) fn outside(
         &self,
         section: usize,
         external: Option<Sorter<ExternalKey>>,
         memory: usize,
     ) -> Result<Outside<'static>> {
-        let room = Room { dir: &self.engine.spill, memory };
+        let room = Room { dir: self.spill(), memory };
         let keys = external.map(Sorter::finish).transpose()?.into_iter().flatten();
         Ok(Outside { keys: Box::new(keys), leaders: earlier(&self.earlier.keys, section, room)? })
     }
@@ -69,10 +69,10 @@ impl Meeting<'_> {
     /// The documents whose texts the index has.
     pub(super) fn known_texts(&self) -> Result<Rows<Known>> {
         let memory = self.memory(4);
-        let room = Room { dir: &self.engine.spill, memory };
-        let mut found = Sorter::new(&self.engine.spill, memory);
+        let room = Room { dir: self.spill(), memory };
+        let mut found = Sorter::new(self.spill(), memory);
         if let Some(indexing) = self.read() {
-            let rows = section_rows(&self.key_files, self.section, room)?;
+            let rows = section_rows(self.key_files()?, self.section, room)?;
             let alive = rows.filter(|row| row.as_ref().map_or(true, |row| !self.gone.contains(row.ranked().doc)));
             known(alive, indexing.index.contents(room)?, |known| found.push(KnownRow(known)))?;
         }
@@ -89,23 +89,23 @@ impl Meeting<'_> {
     }
 
     /// Adds the documents whose sets the index will need to those that are about to be compared.
-    pub(super) fn add_leaving(&self, candidates: &mut DocSet) {
+    pub(in crate::engine) fn add_leaving(&self, candidates: &mut DocSet) {
         if let Some(leaves) = self.earlier.leaves.as_ref().filter(|leaves| leaves.stage == self.stage) {
             leaves.members.iter().for_each(|doc| candidates.insert(doc));
         }
     }
 
     /// Keeps the sets that were made, if the index will need them.
-    pub(super) fn keep_sets(&mut self, sets: &BTreeMap<u32, Arc<SetFile>>) {
+    pub(in crate::engine) fn keep_sets(&mut self, sets: &BTreeMap<u32, Arc<SetFile>>) {
         if let Some(leaves) = self.earlier.leaves.as_mut().filter(|leaves| leaves.stage == self.stage) {
             leaves.sets.clone_from(sets);
         }
     }
 
     /// The sets of a part of the index.
-    pub(super) fn earlier_sets(&self, part: u32) -> Result<Arc<SetFile>> {
+    pub(in crate::engine) fn earlier_sets(&self, part: u32) -> Result<Arc<SetFile>> {
         let indexing = self.read().ok_or_else(|| Error::io(Holder::Part(part), "there is no index"))?;
-        indexing.index.sets(part, &self.engine.spill)
+        indexing.index.sets(part, self.spill())
     }
 
     /// What the documents of a task, or of a part of the index, are called.
@@ -134,7 +134,7 @@ impl Meeting<'_> {
     pub(super) fn leave(&mut self, drops: &str) -> Result<Option<IndexPart>> {
         let (Some(indexing), Some(leaves)) = (self.cut.index, self.earlier.leaves.take()) else { return Ok(None) };
         let memory = self.memory(4);
-        let mut by_doc = Sorter::new(&self.engine.spill, memory);
+        let mut by_doc = Sorter::new(self.spill(), memory);
         for row in merge_files::<DropRow>(&[drops.to_owned()], memory, false)? {
             let row = row?;
             if leaves.members.contains(row.doc) {
@@ -146,7 +146,7 @@ impl Meeting<'_> {
             Holder::Part(_) => Err(Error::io(holder, "its sets are no part of this corpus")),
         };
         let corpus = Corpus {
-            keys: &self.key_files,
+            keys: self.key_files()?,
             sections: leaves.sections.clone(),
             k: leaves.k,
             rows: &self.cut.rows,
@@ -156,7 +156,7 @@ impl Meeting<'_> {
             sets: if leaves.sets.is_empty() { None } else { Some(&sets) },
         };
         let earlier = if indexing.how.reads { indexing.index.key_files(leaves.sections.len())? } else { Vec::new() };
-        let room = Room { dir: &self.engine.spill, memory };
+        let room = Room { dir: self.spill(), memory };
         corpus.leave(&indexing.index, &indexing.run, &earlier, room).map(Some)
     }
 }

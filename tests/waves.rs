@@ -1,0 +1,271 @@
+//! Many machines leave what one leaves, byte for byte: whichever of them does a task, how often, and whatever is lost
+//! on the way.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use common::corpus::Random;
+use common::{EVERYTHING, Left, Work, corpus};
+use trommel::budget::Progress;
+use trommel::engine::cluster::Cluster;
+use trommel::engine::local::Local;
+use trommel::engine::worker::TaskWorker;
+use trommel::engine::{self, Engine, TASK_SIZE};
+use trommel::error::Error;
+use trommel::fleet::{Ended, Fleet, Lost, Threads, Wave, Worker};
+use trommel::pipeline::Pipeline;
+use trommel::report::Report;
+
+/// Workers in folders of their own.
+fn workers(work: &Work, n: usize) -> Vec<Arc<dyn Worker>> {
+    let worker = |i: usize| -> Arc<dyn Worker> {
+        Arc::new(TaskWorker::new(1 + i % 2, 2, 64 << 20, &work.path(&format!("spill-{i}"))).expect("a folder"))
+    };
+    (0..n).map(worker).collect()
+}
+
+/// Takes a folder of documents through a pipeline on a fleet.
+fn on_fleet(
+    work: &Work,
+    pipeline: &str,
+    input: &Path,
+    output: &str,
+    task_size: u64,
+    fleet: impl Fleet,
+) -> Result<Report, Error> {
+    on_engine(work, pipeline, input, output, task_size, &Cluster::new(desk(work, output), fleet))
+}
+
+/// The threads of this process.
+fn desk(work: &Work, output: &str) -> Local {
+    Local::new(2, 64 << 20, &work.path(&format!("{output}-desk"))).expect("threads")
+}
+
+fn on_engine(
+    work: &Work,
+    pipeline: &str,
+    input: &Path,
+    output: &str,
+    task_size: u64,
+    engine: &dyn Engine,
+) -> Result<Report, Error> {
+    let pipeline = Pipeline::parse(pipeline, "a test").expect("a sound pipeline");
+    let run = engine::Run {
+        pipeline: Arc::new(pipeline),
+        inputs: vec![input.display().to_string()],
+        output: work.path(output).display().to_string(),
+        limit: None,
+        task_size,
+        keep_work: false,
+        recut: None,
+    };
+    engine::run(&run, engine, &Progress::default())
+}
+
+/// A run on a fleet of two workers leaves what a run on threads leaves.
+fn check(work: &Work, pipeline: &str, input: &Path, task_size: u64) -> Left {
+    on_engine(work, pipeline, input, "alone", task_size, &desk(work, "alone")).expect("a run");
+    let fleet = Threads::new(workers(work, 2));
+    let report = on_fleet(work, pipeline, input, "together", task_size, fleet).expect("a run");
+    assert!(report.failed.is_empty());
+    let (alone, together) = (work.left("alone"), work.left("together"));
+    together.adds_up();
+    together.assert_same(&alone);
+    let notes = |left: &Left| {
+        let exchanges = left.report()["exchanges"].clone();
+        let exchanges = exchanges.as_array().expect("a list").clone();
+        let mut notes: Vec<_> = exchanges.iter().map(|exchange| exchange["notes"].clone()).collect();
+        // How many comparisons are spared is not the same: a worker knows only its own task's documents.
+        for of_stage in notes.iter_mut().filter_map(|notes| notes.as_object_mut()).flat_map(|map| map.values_mut()) {
+            let of_stage = of_stage.as_object_mut().expect("numbers by their names");
+            ["pairs_spared", "pairs_alike", "pairs_out_of_bound"]
+                .into_iter()
+                .for_each(|name| drop(of_stage.remove(name)));
+        }
+        notes
+    };
+    assert_eq!(notes(&together), notes(&alone));
+    together
+}
+
+#[test]
+fn many_workers_leave_what_one_program_leaves() {
+    let work = Work::new();
+    corpus::write_parquet(&work.path("in"), &corpus::documents(71, 1500), 3, 100);
+    let left = check(&work, EVERYTHING, &work.path("in"), 64 << 10);
+    assert!(left.files("kept").len() > 5, "several tasks");
+    assert!(!work.path("together/_trommel/0/exchange").exists(), "what stands between passes goes");
+}
+
+#[test]
+fn every_pipeline_leaves_the_same_on_its_fixture() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (pipeline, fixture) in [("web", "web"), ("quickstart", "web"), ("dedup", "dedup")] {
+        let work = Work::new();
+        let pipeline = std::fs::read_to_string(root.join(format!("pipelines/{pipeline}.toml"))).expect("a pipeline");
+        let lines = std::fs::read_to_string(root.join(format!("fixtures/{fixture}.jsonl"))).expect("a fixture");
+        // In two files, so that there are two tasks.
+        let middle = lines.lines().count() / 2;
+        let part = |lines: Vec<&str>| lines.join("\n") + "\n";
+        work.write("in/a.jsonl", part(lines.lines().take(middle).collect()));
+        work.write("in/b.jsonl", part(lines.lines().skip(middle).collect()));
+        check(&work, &pipeline, &work.path("in"), 1 << 10);
+    }
+}
+
+#[test]
+fn every_way_to_deduplicate_leaves_the_same() {
+    let work = Work::new();
+    corpus::write_lines(&work.path("in"), &corpus::documents(76, 600), 2);
+    for settings in [
+        "mode = 'annotate'\naudit = 100\nmax_cluster = 3",
+        "verify = 'none'\nclusters = 'components'",
+        "verify = 'signature'\nkeep = { highest = 'score' }",
+        "profile = 'datatrove-0.10'\nn = 2\nfloor = 0.5\ntarget_docs = 250",
+    ] {
+        let work_here = Work::new();
+        let left = check(&work_here, &format!("[[stage]]\nuse = 'minhash'\n{settings}\n"), &work.path("in"), 32 << 10);
+        assert!(left.files("kept").len() > 3, "several tasks");
+    }
+}
+
+#[test]
+fn keys_from_outside_meet_on_workers_too() {
+    let work = Work::new();
+    corpus::write_lines(&work.path("in"), &corpus::documents(72, 300), 2);
+    let keys = "[[stage]]\nuse = 'content_key'\n";
+    on_fleet(&work, keys, &work.path("in"), "keys", TASK_SIZE, Threads::new(workers(&work, 1))).expect("a run");
+    let kept = work.left("keys").kept().batch();
+    let keys = kept.column_by_name("content_key").expect("the stage adds it").clone();
+    let uses: arrow::array::ArrayRef = Arc::new((0..kept.num_rows() as i64).collect::<arrow::array::Int64Array>());
+    let uses = arrow::array::RecordBatch::try_from_iter([("key", keys), ("uses", uses)]).expect("two columns");
+    common::write_parquet(&work.path("uses.parquet"), &uses, 100);
+    let reuse = format!("[[stage]]\nuse = 'reuse'\nuses = '{}'\n", work.path("uses.parquet").display());
+    let left = check(&work, &reuse, &work.path("in"), 16 << 10);
+    assert!(left.kept().numbers("reuse_count").into_iter().flatten().any(|uses| uses > 0.0));
+}
+
+/// A fleet on which much goes wrong, by chance: tasks are done twice at once, or not at all, waves are lost before
+/// their end, and what a task says is not always heard.
+struct Unlucky {
+    workers: Vec<Arc<dyn Worker>>,
+    random: Mutex<Random>,
+    n_lost: AtomicUsize,
+}
+
+impl Fleet for Unlucky {
+    fn run(&self, wave: &Wave<'_>, _: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Ended>, Lost> {
+        let draw = |n: usize| self.random.lock().expect("no panic").below(n);
+        let lost = draw(2) == 0;
+        let n_done = if lost { draw(wave.tasks.len() + 1) } else { wave.tasks.len() };
+        let mut tasks: Vec<u32> = wave.tasks[..n_done].to_vec();
+        tasks.extend(wave.tasks[..n_done].iter().filter(|_| draw(4) == 0).copied().collect::<Vec<_>>());
+        let (next, ended) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        std::thread::scope(|threads| {
+            for worker in &self.workers {
+                threads.spawn(|| {
+                    while let Some(&task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let outcome = worker.run(wave.name, wave.order, task, &Arc::new(AtomicBool::new(false)));
+                        ended.lock().expect("no panic").insert(task, outcome);
+                    }
+                });
+            }
+        });
+        if lost {
+            self.n_lost.fetch_add(1, Ordering::Relaxed);
+            return Err(Lost::Broken("an executor was lost".into()));
+        }
+        let ended = ended.into_inner().expect("no panic").into_iter();
+        Ok(ended.map(|(task, outcome)| Ended { task, outcome }).collect())
+    }
+}
+
+#[test]
+fn what_is_lost_is_done_again() {
+    let work = Work::new();
+    corpus::write_parquet(&work.path("in"), &corpus::documents(73, 900), 2, 100);
+    on_engine(&work, EVERYTHING, &work.path("in"), "alone", 64_000, &desk(&work, "alone")).expect("a run");
+    let alone = work.left("alone");
+    let mut n_lost = 0;
+    for seed in 0..6 {
+        let output = format!("unlucky-{seed}");
+        // A run that gives up is begun again, as a user would.
+        for attempt in 0.. {
+            let fleet = Arc::new(Unlucky {
+                workers: workers(&work, 3),
+                random: Mutex::new(Random(seed * 100 + attempt)),
+                n_lost: AtomicUsize::new(0),
+            });
+            let input = work.path("in");
+            let done = on_fleet(&work, EVERYTHING, &input, &output, 64_000, fleet.clone());
+            n_lost += fleet.n_lost.load(Ordering::Relaxed);
+            match done {
+                Ok(_) => break,
+                Err(error) => {
+                    assert!(error.to_string().contains("given up after 3 attempts"), "{error}");
+                    assert!(attempt < 20, "it gets further each time");
+                }
+            }
+        }
+        work.left(&output).adds_up();
+        work.left(&output).assert_same(&alone);
+    }
+    assert!(n_lost > 20, "{n_lost}");
+}
+
+/// A worker that fails at one task, so many times.
+struct Stumbling {
+    worker: Arc<dyn Worker>,
+    left: AtomicU32,
+}
+
+impl Worker for Stumbling {
+    fn run(&self, wave: &str, order: &str, task: u32, stop: &Arc<AtomicBool>) -> Result<String, String> {
+        let stumbles = |left: u32| left.checked_sub(1);
+        if task == 1 && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, stumbles).is_ok() {
+            return Err("the network is down".into());
+        }
+        self.worker.run(wave, order, task, stop)
+    }
+}
+
+#[test]
+fn a_task_that_fails_is_tried_again_and_then_says_why() {
+    let work = Work::new();
+    corpus::write_lines(&work.path("in"), &corpus::documents(74, 200), 2);
+    let pipeline = "[[stage]]\nuse = 'minhash'\n";
+    let run = |output: &str, left: u32| {
+        let worker = workers(&work, 1).remove(0);
+        let fleet = Threads::new(vec![Arc::new(Stumbling { worker, left: left.into() })]);
+        on_fleet(&work, pipeline, &work.path("in"), output, 16 << 10, fleet)
+    };
+    run("two", 2).expect("the third time goes well");
+    let error = run("many", 100).expect_err("it fails for good").to_string();
+    assert_eq!(error, "pass 1, task 1: the network is down");
+    run("many", 0).expect("and is continued");
+    work.left("many").assert_same(&work.left("two"));
+}
+
+#[test]
+fn a_broken_file_ends_a_run_as_it_does_on_one_machine() {
+    let work = Work::new();
+    corpus::write_parquet(&work.path("in"), &corpus::documents(75, 300), 2, 50);
+    let broken = work.path("in").join("part-1.parquet");
+    let mut bytes = std::fs::read(&broken).expect("there");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 2000].fill(0x55);
+    std::fs::write(&broken, bytes).expect("written");
+    for pipeline in ["[[stage]]\nuse = 'word_count'\n", "[[stage]]\nuse = 'exact'\n"] {
+        let work_here = Work::new();
+        let desk = desk(&work_here, "alone");
+        let alone = on_engine(&work_here, pipeline, &work.path("in"), "alone", 64_000, &desk).expect("a run");
+        let fleet = Threads::new(workers(&work_here, 2));
+        let report = on_fleet(&work_here, pipeline, &work.path("in"), "together", 64_000, fleet).expect("a run");
+        assert_eq!((report.failed.len(), &report.failed), (1, &alone.failed));
+        work_here.left("together").assert_same(&work_here.left("alone"));
+    }
+}
