@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::canonical::canonical;
 use crate::text;
+use crate::tokenize::Tokenizer;
 
 /// Where a document stands in its pass, by its task and its row in that task; or, if it is one of an earlier
 /// corpus, in a part of an index.
@@ -123,7 +124,7 @@ pub struct Doc<'a> {
     text: &'a str,
     origin: &'a str,
     columns: &'a dyn Columns,
-    words: OnceCell<Vec<&'a str>>,
+    words: [OnceCell<Vec<&'a str>>; Tokenizer::N],
     lines: OnceCell<Vec<&'a str>>,
     n_chars: OnceCell<usize>,
 }
@@ -131,7 +132,8 @@ pub struct Doc<'a> {
 impl<'a> Doc<'a> {
     /// A document of `text`, which was `origin` when it was first read in this pass.
     pub fn new(text: &'a str, origin: &'a str, columns: &'a dyn Columns) -> Self {
-        Self { text, origin, columns, words: OnceCell::new(), lines: OnceCell::new(), n_chars: OnceCell::new() }
+        let words = [const { OnceCell::new() }; Tokenizer::N];
+        Self { text, origin, columns, words, lines: OnceCell::new(), n_chars: OnceCell::new() }
     }
 
     /// A document that is only a text.
@@ -161,10 +163,15 @@ impl<'a> Doc<'a> {
 
     /// The word units of the text, punctuation included: see [`text::words`].
     pub fn words(&self) -> &[&'a str] {
-        self.words.get_or_init(|| {
+        self.words_by(Tokenizer::Units)
+    }
+
+    /// The words of the text as a tokenizer cuts them.
+    pub fn words_by(&self, tokenizer: Tokenizer) -> &[&'a str] {
+        self.words[tokenizer as usize].get_or_init(|| {
             // Some six bytes a word, its share of white space included; growing again and again costs more.
             let mut words = Vec::with_capacity(self.text.len() / 6);
-            words.extend(text::words(self.text));
+            tokenizer.words(self.text, &mut words);
             words
         })
     }

@@ -28,6 +28,11 @@ pub trait Filter: Send + Sync {
     /// Keep it, or drop it with a reason. The same text must always give the same verdict.
     fn judge(&self, doc: &Doc<'_>) -> Verdict;
 
+    /// The columns it looks at.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
     /// The reasons it can give, for listings.
     fn reasons(&self) -> &'static [&'static str];
 }
@@ -36,6 +41,11 @@ pub trait Filter: Send + Sync {
 pub trait Editor: Send + Sync {
     /// What becomes of the document.
     fn edit(&self, doc: &Doc<'_>) -> Edit;
+
+    /// The columns it looks at.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
 
     /// The reasons it can give for a drop, for listings.
     fn reasons(&self) -> &'static [&'static str];
@@ -539,8 +549,18 @@ pub trait Settings: Serialize + DeserializeOwned + Default + JsonSchema + 'stati
     const ABOUT: &'static str;
     /// What runs.
     type Stage;
+    /// Published settings to begin with, if its setting `profile` names them; others than the defaults.
+    const PROFILES: &'static [Profile<Self>] = &[];
     /// Checks the settings and builds what runs. The message says which setting is wrong and what would have worked.
     fn build(self) -> Result<Self::Stage, String>;
+}
+
+/// Settings that a recipe has published.
+pub struct Profile<S> {
+    /// What `profile` calls it.
+    pub name: &'static str,
+    /// The settings, all of them; those that a pipeline gives beside `profile` take their place.
+    pub settings: fn() -> S,
 }
 
 /// A stage ready to run.
@@ -601,6 +621,16 @@ impl Stage {
             Self::Annotate(stage) => stage.columns(),
             Self::Corpus(stage) => stage.columns(),
             Self::Normalize(_) | Self::Filter(_) | Self::Edit(_) => Vec::new(),
+        }
+    }
+
+    /// The columns it looks at, which the input or a stage before it must have.
+    pub fn needs(&self) -> Vec<Need> {
+        match self {
+            Self::Filter(stage) => stage.needs(),
+            Self::Edit(stage) => stage.needs(),
+            Self::Corpus(stage) => stage.needs(),
+            Self::Normalize(_) | Self::Annotate(_) => Vec::new(),
         }
     }
 
@@ -670,10 +700,69 @@ impl Entry {
 }
 
 fn settings<S: Settings>(table: toml::Table) -> Result<S, String> {
+    let mut table = table;
+    if let Some(name) = table.get("profile").and_then(toml::Value::as_str)
+        && !S::PROFILES.is_empty()
+    {
+        let Some(profile) = S::PROFILES.iter().find(|profile| profile.name == name) else {
+            let names: Vec<_> = S::PROFILES.iter().map(|profile| format!("`{}`", profile.name)).collect();
+            return Err(format!("there is no profile `{name}`; there are {}", names.join(", ")));
+        };
+        let published = toml::Table::try_from((profile.settings)()).expect("settings are plain data");
+        for (setting, value) in published {
+            table.entry(setting).or_insert(value);
+        }
+    }
     table.try_into::<S>().map_err(|error| error::of_settings(&error))
 }
 
 /// The type of a column of content keys.
 pub fn key_type() -> DataType {
     DataType::FixedSizeBinary(size_of::<ContentKey>() as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stage with a profile.
+    #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct Rules {
+        profile: Option<String>,
+        min: u32,
+        max: u32,
+    }
+
+    impl Default for Rules {
+        fn default() -> Self {
+            Self { profile: None, min: 1, max: 9 }
+        }
+    }
+
+    impl Settings for Rules {
+        const NAME: &'static str = "rules";
+        const ABOUT: &'static str = "nothing";
+        type Stage = Self;
+        const PROFILES: &'static [Profile<Self>] =
+            &[Profile { name: "narrow", settings: || Self { min: 4, max: 6, ..Self::default() } }];
+
+        fn build(self) -> Result<Self, String> {
+            Ok(self)
+        }
+    }
+
+    #[track_caller]
+    fn check(toml: &str, expected: Result<(u32, u32), &str>) {
+        let read = settings::<Rules>(toml::from_str(toml).expect("the text of a test is TOML"));
+        assert_eq!(read.map(|rules| (rules.min, rules.max)), expected.map_err(str::to_owned), "{toml}");
+    }
+
+    #[test]
+    fn a_profile_takes_the_place_of_the_defaults() {
+        check("", Ok((1, 9)));
+        check("profile = 'narrow'", Ok((4, 6)));
+        check("profile = 'narrow'\nmax = 7", Ok((4, 7)));
+        check("profile = 'wide'", Err("there is no profile `wide`; there are `narrow`"));
+    }
 }

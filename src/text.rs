@@ -53,6 +53,11 @@ pub fn is_terminal(c: char) -> bool {
     if c.is_ascii() { matches!(c, '.' | '!' | '?') } else { CLASSES.terminal.contains(c) }
 }
 
+/// Whether the character is punctuation to Unicode (general category P*): no symbols, such as `$` or `+`.
+pub fn is_any_punctuation(c: char) -> bool {
+    CLASSES.category_p.contains(c)
+}
+
 /// Whether the character is upper or title case (general categories Lu and Lt). Cherokee is taken for a script
 /// without case: Unicode counts the letters it is written in as upper case.
 pub fn is_upper(c: char) -> bool {
@@ -202,7 +207,7 @@ pub fn n_sentences(text: &str) -> usize {
     for word in words(text) {
         if word.chars().all(is_terminal) {
             ended |= !word.starts_with("..");
-        } else if ended && !word.chars().all(|c| CLASSES.category_p.contains(c)) {
+        } else if ended && !word.chars().all(is_any_punctuation) {
             n += 1;
             ended = false;
         }

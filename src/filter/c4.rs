@@ -7,15 +7,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::threshold::Threshold;
+use super::words;
 use crate::doc::Doc;
-use crate::stage::{Edit, Editor, Reason, Settings};
+use crate::stage::{Edit, Editor, Need, Profile, Reason, Settings};
 use crate::text;
+use crate::tokenize::Words;
 
 /// The line and page rules of C4 (Raffel et al. 2020, section 2.2): lines that are no sentences go, and so do
 /// documents that are left with too little, or that hold code or filler text.
 ///
 /// The rules are those of datatrove 0.10's `C4QualityFilter` on lines, in its order; only the sentences are
-/// counted on our own words, as in `gopher_quality`. `false` switches a rule off. On each line, stripped: `max_word_length`, then `remove_citations`,
+/// counted on our own words unless `words` or a `profile` says otherwise, as in `gopher_quality`. `false` switches a rule off. On each line, stripped: `max_word_length`, then `remove_citations`,
 /// `terminal_punctuation`, `min_words_per_line`, `lorem_ipsum`, `javascript`, `curly_brackets`, `policy_phrases`.
 /// So a `{` on a line that an earlier rule has taken out does no harm, one on a policy line does.
 ///
@@ -24,6 +26,15 @@ use crate::text;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct C4 {
+    /// Published settings to begin with instead of the defaults, each of which can be set beside it: `datatrove-0.10`
+    /// (its words); `fineweb-2024` (the same, with `terminal_punctuation = false`); `c4` (the paper's numbers: five words
+    /// a line and three sentences).
+    pub profile: Option<String>,
+    /// What sentences are made of. datatrove has the words of the `language`.
+    pub words: Words,
+    /// The language of all documents, for `words = "language"`: a code like `en` or `zh`. By default each document's
+    /// column `language` says.
+    pub language: Option<String>,
     /// Lines with a word of more characters go. datatrove: 1,000.
     pub max_word_length: Threshold,
     /// Whether `[1]`, `[]`, `[edit]` and `[citation needed]` are cut out. C4: yes.
@@ -49,6 +60,9 @@ impl Default for C4 {
         let policy_phrases =
             ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"];
         Self {
+            profile: None,
+            words: Words::Units,
+            language: None,
             max_word_length: Threshold::at(1000.0),
             remove_citations: true,
             terminal_punctuation: true,
@@ -66,8 +80,14 @@ impl Settings for C4 {
     const NAME: &'static str = "c4";
     const ABOUT: &'static str = "takes out lines that are no sentences, and drops documents by C4's page rules";
     type Stage = C4Editor;
+    const PROFILES: &'static [Profile<Self>] = &[
+        Profile { name: "datatrove-0.10", settings: Self::datatrove },
+        Profile { name: "fineweb-2024", settings: Self::fineweb_2024 },
+        Profile { name: "c4", settings: Self::published },
+    ];
 
     fn build(self) -> Result<C4Editor, String> {
+        words::check(self.words, self.language.as_deref())?;
         let mut phrases = vec![LOREM_IPSUM.to_owned(), JAVASCRIPT.to_owned()];
         for phrase in &self.policy_phrases {
             if phrase.is_empty() {
@@ -83,6 +103,20 @@ impl Settings for C4 {
             .build(phrases)
             .map_err(|error| format!("`policy_phrases`: {error}"))?;
         Ok(C4Editor { rules: self, phrases, only_ascii })
+    }
+}
+
+impl C4 {
+    fn datatrove() -> Self {
+        Self { words: Words::Language, ..Self::default() }
+    }
+
+    fn fineweb_2024() -> Self {
+        Self { terminal_punctuation: false, language: Some("en".into()), ..Self::datatrove() }
+    }
+
+    fn published() -> Self {
+        Self { min_words_per_line: Threshold::at(5.0), min_sentences: Threshold::at(3.0), ..Self::default() }
     }
 }
 
@@ -172,6 +206,7 @@ struct Phrases {
 impl Editor for C4Editor {
     fn edit(&self, doc: &Doc<'_>) -> Edit {
         let enough = self.rules.min_sentences.get().unwrap_or(0.0);
+        let tokenizer = words::tokenizer(self.rules.words, self.rules.language.as_deref(), doc);
         let mut n_sentences = 0.0;
         let mut kept = Vec::new();
         for line in doc.lines() {
@@ -181,7 +216,7 @@ impl Editor for C4Editor {
                 Line::Keep(line) => {
                     // Nobody asks for more sentences than are enough.
                     if n_sentences < enough {
-                        n_sentences += text::n_sentences(&line) as f64;
+                        n_sentences += tokenizer.n_sentences(&line) as f64;
                     }
                     kept.push(line);
                 }
@@ -193,6 +228,10 @@ impl Editor for C4Editor {
         let kept = kept.join("\n");
         let kept = kept.trim_matches(text::is_space);
         if kept == doc.text() { Edit::Unchanged } else { Edit::Rewritten(kept.to_owned()) }
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        words::needs(self.rules.words, self.rules.language.as_deref())
     }
 
     fn reasons(&self) -> &'static [&'static str] {
@@ -233,13 +272,23 @@ fn citation_len(after: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::filter::tests::edited_by;
+
+    /// Each reason beside the one datatrove gives.
+    pub(in crate::filter) const PUBLISHED: &[(&str, &str)] = &[
+        ("lorem_ipsum", "lorem_ipsum"),
+        ("curly_bracket", "curly_bracket"),
+        ("too_few_sentences", "too_few_sentences"),
+    ];
 
     /// All rules off.
     fn off() -> C4 {
         C4 {
+            profile: None,
+            words: Words::Units,
+            language: None,
             max_word_length: Threshold::OFF,
             remove_citations: false,
             terminal_punctuation: false,

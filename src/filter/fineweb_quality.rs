@@ -5,24 +5,39 @@ use serde::{Deserialize, Serialize};
 
 use super::gopher_repetition::Duplicates;
 use super::threshold::{EMPTY, Ruling, Threshold, verdict};
+use super::words;
 use crate::doc::Doc;
-use crate::stage::{Filter, Settings, Verdict};
+use crate::stage::{Filter, Need, Profile, Settings, Verdict};
 use crate::text;
+use crate::tokenize::Words;
 
 /// The quality rules of FineWeb (Penedo et al. 2024, section 3.6), asked in the order of the settings.
 ///
-/// The rules are those of datatrove 0.10's `FineWebQualityFilter`; only the words are our own, as in
-/// `gopher_quality`. `false` switches a rule off. Lines end at line feeds, and lines of white space are passed over. FineWeb-2's values for Mandarin are
-/// `min_punctuated_lines = 0.106`, `max_short_lines = false`, `max_duplicate_characters = 0.1` and
-/// `max_line_feeds_per_word = 0.178`.
+/// The rules are those of datatrove 0.10's `FineWebQualityFilter`; only the words are our own unless `words` or a
+/// `profile` says otherwise, as in `gopher_quality`. `false` switches a rule off. Lines end at line feeds, and lines of
+/// white space are passed over.
 ///
 /// A document of white space is dropped as `empty`, whatever is switched off.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FinewebQuality {
+    /// Published settings to begin with instead of the defaults, each of which can be set beside it: `datatrove-0.10`; `fineweb-2024`
+    /// (datatrove 0.2, with datatrove 0.10's words); `fineweb-2/cmn_Hani` and `fineweb-2/yue_Hani` (FineWeb-2's files of
+    /// these names).
+    pub profile: Option<String>,
+    /// What words are. The published rules have those of the `language`.
+    pub words: Words,
+    /// The language of all documents, for `words = "language"`: a code like `en` or `zh`. By default each document's
+    /// column `language` says.
+    pub language: Option<String>,
     /// The least share of lines that end with a mark that ends sentences. A closing quote is none, and neither is
     /// a space. FineWeb, 3.6: 0.12.
     pub min_punctuated_lines: Threshold,
+    /// The marks that end sentences. Empty, as by default: the 159 of datatrove 0.10, of all scripts. datatrove 0.2 has
+    /// `.`, `'`, `"`, `!` and `?`.
+    pub sentence_ends: String,
+    /// Whether blank lines are lines to the first two rules. datatrove 0.2: yes, 0.10: no.
+    pub blank_lines: bool,
     /// Whether a document without any such line passes. datatrove: no.
     pub pass_unpunctuated: bool,
     /// The greatest share of short lines. FineWeb, 3.6: 0.67.
@@ -38,6 +53,11 @@ pub struct FinewebQuality {
 impl Default for FinewebQuality {
     fn default() -> Self {
         Self {
+            profile: None,
+            words: Words::Units,
+            language: None,
+            sentence_ends: String::new(),
+            blank_lines: false,
             min_punctuated_lines: Threshold::at(0.12),
             pass_unpunctuated: false,
             max_short_lines: Threshold::at(0.67),
@@ -52,21 +72,81 @@ impl Settings for FinewebQuality {
     const NAME: &'static str = "fineweb_quality";
     const ABOUT: &'static str = "drops documents by FineWeb's rules: line ends, short and repeated lines, lists";
     type Stage = Self;
+    const PROFILES: &'static [Profile<Self>] = &[
+        Profile { name: "datatrove-0.10", settings: Self::datatrove },
+        Profile { name: "fineweb-2024", settings: Self::fineweb_2024 },
+        Profile { name: "fineweb-2/cmn_Hani", settings: Self::fineweb_2_mandarin },
+        Profile { name: "fineweb-2/yue_Hani", settings: Self::fineweb_2_cantonese },
+    ];
 
     fn build(self) -> Result<Self, String> {
+        words::check(self.words, self.language.as_deref())?;
         Ok(self)
     }
 }
 
 impl FinewebQuality {
+    fn datatrove() -> Self {
+        Self { words: Words::Language, ..Self::default() }
+    }
+
+    fn fineweb_2024() -> Self {
+        Self {
+            language: Some("en".into()),
+            sentence_ends: ".'\"!?".into(),
+            blank_lines: true,
+            // There what measures exactly the limit goes; here it stays, so that the limits are the next numbers.
+            min_punctuated_lines: Threshold::at(0.12_f64.next_up()),
+            max_short_lines: Threshold::at(0.67_f64.next_down()),
+            max_duplicate_characters: Threshold::at(0.01_f64.next_down()),
+            ..Self::datatrove()
+        }
+    }
+
+    fn fineweb_2_mandarin() -> Self {
+        Self::fineweb_2("zh", 0.106, 0.178)
+    }
+
+    fn fineweb_2_cantonese() -> Self {
+        Self::fineweb_2("yue", 0.111, 0.238)
+    }
+
+    /// What FineWeb-2's pipeline sets, and what its file of a language does.
+    fn fineweb_2(language: &str, punctuated_lines: f64, line_feeds: f64) -> Self {
+        Self {
+            words: Words::Language,
+            language: Some(language.to_owned()),
+            min_punctuated_lines: Threshold::at(punctuated_lines),
+            max_short_lines: Threshold::OFF,
+            max_duplicate_characters: Threshold::at(0.1),
+            max_line_feeds_per_word: Threshold::at(line_feeds),
+            ..Self::default()
+        }
+    }
+
+    fn n_words(&self, doc: &Doc<'_>) -> usize {
+        doc.words_by(words::tokenizer(self.words, self.language.as_deref(), doc)).len()
+    }
+
+    fn ends_sentence(&self, line: &str) -> bool {
+        if self.sentence_ends.is_empty() {
+            line.ends_with(text::is_terminal)
+        } else {
+            line.ends_with(|c| self.sentence_ends.contains(c))
+        }
+    }
+
     fn rule(&self, doc: &Doc<'_>) -> Ruling {
-        let lines: Vec<&str> = doc.text().split('\n').filter(|line| !line.chars().all(text::is_space)).collect();
-        if lines.is_empty() {
+        let is_blank = |line: &&str| line.chars().all(text::is_space);
+        let all: Vec<&str> = doc.text().split('\n').collect();
+        let written: Vec<&str> = all.iter().copied().filter(|line| !is_blank(line)).collect();
+        if written.is_empty() {
             return EMPTY;
         }
+        let lines = if self.blank_lines { &all } else { &written };
         let share = |n: usize| n as f64 / lines.len() as f64;
 
-        let n_punctuated = lines.iter().filter(|line| line.ends_with(text::is_terminal)).count();
+        let n_punctuated = lines.iter().filter(|line| self.ends_sentence(line)).count();
         if n_punctuated > 0 || !self.pass_unpunctuated {
             self.min_punctuated_lines.at_least("too_few_punctuated_lines", share(n_punctuated))?;
         }
@@ -76,12 +156,12 @@ impl FinewebQuality {
 
         let n_line_feeds = memchr::memchr_iter(b'\n', doc.text().as_bytes()).count();
         if self.max_duplicate_characters.is_on() {
-            let n_duplicate = Duplicates::among(lines.into_iter()).n_chars;
+            let n_duplicate = Duplicates::among(written.into_iter()).n_chars;
             let duplicate = n_duplicate as f64 / (doc.n_chars() - n_line_feeds) as f64;
             self.max_duplicate_characters.at_most("duplicate_line_characters", duplicate)?;
         }
 
-        let per_word = n_line_feeds as f64 / doc.words().len() as f64;
+        let per_word = n_line_feeds as f64 / self.n_words(doc) as f64;
         self.max_line_feeds_per_word.at_most("too_many_line_feeds", per_word)
     }
 }
@@ -89,6 +169,10 @@ impl FinewebQuality {
 impl Filter for FinewebQuality {
     fn judge(&self, doc: &Doc<'_>) -> Verdict {
         verdict(self.rule(doc))
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        words::needs(self.words, self.language.as_deref())
     }
 
     fn reasons(&self) -> &'static [&'static str] {
@@ -100,10 +184,15 @@ const REASONS: &[&str] =
     &["empty", "too_few_punctuated_lines", "too_many_short_lines", "duplicate_line_characters", "too_many_line_feeds"];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const OFF: FinewebQuality = FinewebQuality {
+        profile: None,
+        words: Words::Units,
+        language: None,
+        sentence_ends: String::new(),
+        blank_lines: false,
         min_punctuated_lines: Threshold::OFF,
         pass_unpunctuated: false,
         max_short_lines: Threshold::OFF,
@@ -118,7 +207,7 @@ mod tests {
     }
 
     /// Each reason beside the one datatrove gives.
-    const PUBLISHED: &[(&str, &str)] = &[
+    pub(in crate::filter) const PUBLISHED: &[(&str, &str)] = &[
         ("empty", "empty"),
         ("too_few_punctuated_lines", "line_punct_ratio"),
         ("too_many_short_lines", "short_line_ratio"),

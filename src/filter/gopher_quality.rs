@@ -5,23 +5,34 @@ use serde::{Deserialize, Serialize};
 
 use super::symbol_ratio::SymbolRatio;
 use super::threshold::{EMPTY, Ruling, Threshold, check_order, verdict};
+use super::words;
 use crate::doc::Doc;
-use crate::stage::{Filter, Settings, Verdict};
+use crate::stage::{Filter, Need, Profile, Settings, Verdict};
 use crate::text;
+use crate::tokenize::Words;
 
 /// The quality rules of Gopher (Rae et al. 2021, A1.1), asked in the order of the settings.
 ///
-/// The rules are those of datatrove 0.10's `GopherQualityFilter`; only the words are our own: runs of letters and
-/// digits, single Chinese or Japanese characters, runs of one punctuation mark. `false` switches a rule off.
+/// The rules are those of datatrove 0.10's `GopherQualityFilter`; only the words are our own unless `words` or a
+/// `profile` says otherwise: runs of letters and digits, single Chinese or Japanese characters, runs of one punctuation
+/// mark. `false` switches a rule off.
 ///
 /// Word lengths and stop words are those of English: for a text without spaces set `min_mean_word_length` to
-/// `false` or 1 and give `stop_words` of one character each. FineWeb-2's values for Mandarin are a mean of 1 to
-/// 5, `min_alphabetic_words = 0.735` and `的 年 在 月 是 和 日 了 於 · 為 有 被 人 中 为 他 與 後 也 而 由`.
+/// `false` or 1 and give `stop_words` of one character each, or take a profile of its language.
 ///
 /// A document without words is dropped as `empty`, whatever is switched off.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GopherQuality {
+    /// Published settings to begin with instead of the defaults, each of which can be set beside it: `datatrove-0.10`; `fineweb-2024`
+    /// (datatrove 0.2, of whose word tokenizer, NLTK's, we have datatrove 0.10's instead); `fineweb-2/cmn_Hani` and
+    /// `fineweb-2/yue_Hani` (FineWeb-2's files of these names); `massivetext` (words between spaces).
+    pub profile: Option<String>,
+    /// What words are. The published rules have those of the `language`.
+    pub words: Words,
+    /// The language of all documents, for `words = "language"`: a code like `en` or `zh`. By default each document's
+    /// column `language` says.
+    pub language: Option<String>,
     /// The fewest words; one made of punctuation only does not count. Gopher, A1.1: 50.
     pub min_words: Threshold,
     /// The most words; one made of punctuation only does not count. Gopher, A1.1: 100,000.
@@ -42,6 +53,9 @@ pub struct GopherQuality {
     pub min_alphabetic_words: Threshold,
     /// How many different stop words there must be. Gopher, A1.1: 2.
     pub min_stop_words: Threshold,
+    /// Whether a stop word counts as often as it stands there, and not once. Gopher: not said; datatrove 0.2: yes, 0.10:
+    /// no.
+    pub stop_words_repeat: bool,
     /// The stop words, which a text has in just this case: `The` is not `the`. Gopher, A1.1.
     pub stop_words: Vec<String>,
 }
@@ -49,6 +63,9 @@ pub struct GopherQuality {
 impl Default for GopherQuality {
     fn default() -> Self {
         Self {
+            profile: None,
+            words: Words::Units,
+            language: None,
             min_words: Threshold::at(50.0),
             max_words: Threshold::at(100_000.0),
             min_mean_word_length: Threshold::at(3.0),
@@ -59,6 +76,7 @@ impl Default for GopherQuality {
             max_ellipsis_lines: Threshold::at(0.3),
             min_alphabetic_words: Threshold::at(0.8),
             min_stop_words: Threshold::at(2.0),
+            stop_words_repeat: false,
             stop_words: ["the", "be", "to", "of", "and", "that", "have", "with"].map(String::from).to_vec(),
         }
     }
@@ -68,8 +86,16 @@ impl Settings for GopherQuality {
     const NAME: &'static str = "gopher_quality";
     const ABOUT: &'static str = "drops documents by Gopher's quality rules: word lengths, symbols, stop words";
     type Stage = Self;
+    const PROFILES: &'static [Profile<Self>] = &[
+        Profile { name: "datatrove-0.10", settings: Self::datatrove },
+        Profile { name: "fineweb-2024", settings: Self::fineweb_2024 },
+        Profile { name: "fineweb-2/cmn_Hani", settings: Self::fineweb_2_mandarin },
+        Profile { name: "fineweb-2/yue_Hani", settings: Self::fineweb_2_cantonese },
+        Profile { name: "massivetext", settings: Self::massivetext },
+    ];
 
     fn build(mut self) -> Result<Self, String> {
+        words::check(self.words, self.language.as_deref())?;
         check_order(("min_words", self.min_words), ("max_words", self.max_words))?;
         check_order(
             ("min_mean_word_length", self.min_mean_word_length),
@@ -90,21 +116,58 @@ impl Settings for GopherQuality {
 }
 
 impl GopherQuality {
-    fn rule(&self, doc: &Doc<'_>) -> Ruling {
-        if doc.words().is_empty() {
-            return EMPTY;
-        }
-        self.rule_lengths(doc)?;
-        SymbolRatio { max_hashes: self.max_hashes, max_ellipses: self.max_ellipses }.rule(doc)?;
-        self.rule_lines(doc.lines())?;
-        self.rule_words(doc.words())
+    fn datatrove() -> Self {
+        Self { words: Words::Language, ..Self::default() }
     }
 
-    fn rule_lengths(&self, doc: &Doc<'_>) -> Ruling {
+    fn fineweb_2024() -> Self {
+        Self { stop_words_repeat: true, language: Some("en".into()), ..Self::datatrove() }
+    }
+
+    fn fineweb_2_mandarin() -> Self {
+        let stop_words = "的 年 在 月 是 和 日 了 於 · 為 有 被 人 中 为 他 與 後 也 而 由";
+        Self::fineweb_2("zh", 0.735, stop_words)
+    }
+
+    fn fineweb_2_cantonese() -> Self {
+        let stop_words =
+            "嘅 係 年 喺 有 佢 月 個 咗 香港 一 同 呢 人 唔 都 到 號 國 啲 後 就 會 市 鎮 而 嚟 可以 由 嗰 做 為";
+        Self::fineweb_2("yue", 0.765, stop_words)
+    }
+
+    /// What FineWeb-2's pipeline sets, and what its file of a language does.
+    fn fineweb_2(language: &str, min_alphabetic_words: f64, stop_words: &str) -> Self {
+        Self {
+            words: Words::Language,
+            language: Some(language.to_owned()),
+            min_mean_word_length: Threshold::at(1.0),
+            max_mean_word_length: Threshold::at(5.0),
+            min_alphabetic_words: Threshold::at(min_alphabetic_words),
+            stop_words: stop_words.split(' ').map(String::from).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn massivetext() -> Self {
+        Self { words: Words::Spaces, ..Self::default() }
+    }
+
+    fn rule(&self, doc: &Doc<'_>) -> Ruling {
+        let words = doc.words_by(words::tokenizer(self.words, self.language.as_deref(), doc));
+        if words.is_empty() {
+            return EMPTY;
+        }
+        self.rule_lengths(doc, words)?;
+        SymbolRatio { max_hashes: self.max_hashes, max_ellipses: self.max_ellipses }.rule(doc.text(), words)?;
+        self.rule_lines(doc.lines())?;
+        self.rule_words(words)
+    }
+
+    fn rule_lengths(&self, doc: &Doc<'_>, words: &[&str]) -> Ruling {
         let is_ascii = doc.n_chars() == doc.text().len();
         let mut n_words = 0;
         let mut n_chars = 0;
-        for word in doc.words().iter().filter(|word| !is_symbol(word)) {
+        for word in words.iter().filter(|word| !is_symbol(word)) {
             n_words += 1;
             n_chars += if is_ascii { word.len() } else { word.chars().count() };
         }
@@ -128,9 +191,10 @@ impl GopherQuality {
         self.min_stop_words.at_least("too_few_stop_words", self.n_stop_words(words))
     }
 
-    /// The number of different stop words among `words`, or the limit as soon as there are as many.
+    /// The number of stop words among `words`, or the limit as soon as there are as many.
     fn n_stop_words(&self, words: &[&str]) -> f64 {
         let enough = self.min_stop_words.get().unwrap_or(0.0);
+        let is_new = |found: &mut bool| !std::mem::replace(found, true) || self.stop_words_repeat;
         let mut found = vec![false; self.stop_words.len()];
         let mut n_found = 0.0;
         for word in words {
@@ -138,7 +202,7 @@ impl GopherQuality {
                 break;
             }
             if let Some(at) = self.stop_words.iter().position(|stop_word| stop_word == word)
-                && !std::mem::replace(&mut found[at], true)
+                && is_new(&mut found[at])
             {
                 n_found += 1.0;
             }
@@ -150,6 +214,10 @@ impl GopherQuality {
 impl Filter for GopherQuality {
     fn judge(&self, doc: &Doc<'_>) -> Verdict {
         verdict(self.rule(doc))
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        words::needs(self.words, self.language.as_deref())
     }
 
     fn reasons(&self) -> &'static [&'static str] {
@@ -194,7 +262,7 @@ fn is_ellipsis_line(line: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::filter::tests::judged_by;
 
@@ -205,7 +273,7 @@ mod tests {
     }
 
     /// Each reason beside the one datatrove gives.
-    const PUBLISHED: &[(&str, &str)] = &[
+    pub(in crate::filter) const PUBLISHED: &[(&str, &str)] = &[
         ("empty", "gopher_short_doc"),
         ("too_few_words", "gopher_short_doc"),
         ("too_many_words", "gopher_long_doc"),

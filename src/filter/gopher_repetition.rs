@@ -16,23 +16,35 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::threshold::{EMPTY, Ruling, Threshold, verdict};
+use super::words;
 use crate::doc::Doc;
-use crate::stage::{Filter, Settings, Verdict};
+use crate::stage::{Filter, Need, Profile, Settings, Verdict};
 use crate::text;
+use crate::tokenize::Words;
 
 /// The repetition rules of Gopher (Rae et al. 2021, A1.1, table A1), asked in the order of the settings.
 ///
-/// The rules are those of datatrove 0.10's `GopherRepetitionFilter`; only the words are our own, as in
-/// `gopher_quality`. `false` switches a rule off. Shares of characters are shares of all characters of the text, white space included. In texts
-/// written without spaces the joining spaces weigh as much as the words and words are shorter, so Chinese needs
-/// looser limits: FineWeb-2's for Mandarin switch off the first, second and fourth rule and set
-/// `max_duplicate_lines = 0.287`, the top n-grams to 0.256, 0.201 and 0.171, and the repeated n-grams to 0.198,
-/// 0.182, 0.167, 0.154, 0.140 and 0.127.
+/// The rules are those of datatrove 0.10's `GopherRepetitionFilter`; only the words are our own unless `words` or a
+/// `profile` says otherwise, as in `gopher_quality`. `false` switches a rule off. Shares of characters are shares of all
+/// characters of the text, white space included. In texts written without spaces the joining spaces weigh as much as
+/// the words and words are shorter, so Chinese needs looser limits: those of a profile, for its words.
 ///
 /// A document without characters is dropped as `empty`, whatever is switched off.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GopherRepetition {
+    /// Published settings to begin with instead of the defaults, each of which can be set beside it: `datatrove-0.10`; `fineweb-2024`
+    /// (datatrove 0.2, with datatrove 0.10's words); `fineweb-2/cmn_Hani` and `fineweb-2/yue_Hani` (FineWeb-2's files of
+    /// these names); `massivetext` (words between spaces).
+    pub profile: Option<String>,
+    /// What words are. The published rules have those of the `language`.
+    pub words: Words,
+    /// The language of all documents, for `words = "language"`: a code like `en` or `zh`. By default each document's
+    /// column `language` says.
+    pub language: Option<String>,
+    /// Whether every line end makes a line, blank ones included, and not only every run of line feeds. datatrove 0.2: yes,
+    /// 0.10: no.
+    pub blank_lines: bool,
     /// The greatest share of paragraphs that repeat an earlier one. Gopher, table A1: 0.3.
     pub max_duplicate_paragraphs: Threshold,
     /// The greatest share of characters in such paragraphs. Gopher, table A1: 0.2.
@@ -64,6 +76,10 @@ pub struct GopherRepetition {
 impl Default for GopherRepetition {
     fn default() -> Self {
         Self {
+            profile: None,
+            words: Words::Units,
+            language: None,
+            blank_lines: false,
             max_duplicate_paragraphs: Threshold::at(0.3),
             max_duplicate_paragraph_characters: Threshold::at(0.2),
             max_duplicate_lines: Threshold::at(0.3),
@@ -85,34 +101,93 @@ impl Settings for GopherRepetition {
     const NAME: &'static str = "gopher_repetition";
     const ABOUT: &'static str = "drops documents by Gopher's repetition rules: paragraphs, lines, n-grams";
     type Stage = Self;
+    const PROFILES: &'static [Profile<Self>] = &[
+        Profile { name: "datatrove-0.10", settings: Self::datatrove },
+        Profile { name: "fineweb-2024", settings: Self::fineweb_2024 },
+        Profile { name: "fineweb-2/cmn_Hani", settings: Self::fineweb_2_mandarin },
+        Profile { name: "fineweb-2/yue_Hani", settings: Self::fineweb_2_cantonese },
+        Profile { name: "massivetext", settings: Self::massivetext },
+    ];
 
     fn build(self) -> Result<Self, String> {
+        words::check(self.words, self.language.as_deref())?;
         Ok(self)
     }
 }
 
 impl GopherRepetition {
+    fn datatrove() -> Self {
+        Self { words: Words::Language, ..Self::default() }
+    }
+
+    fn fineweb_2024() -> Self {
+        Self { blank_lines: true, language: Some("en".into()), ..Self::datatrove() }
+    }
+
+    fn fineweb_2_mandarin() -> Self {
+        Self::fineweb_2("zh", 0.287, [0.256, 0.201, 0.171], [0.198, 0.182, 0.167, 0.154, 0.14, 0.127])
+    }
+
+    fn fineweb_2_cantonese() -> Self {
+        Self::fineweb_2("yue", 0.442, [1.238, 0.854, 0.623], [0.241, 0.216, 0.204, 0.193, 0.182, 0.17])
+    }
+
+    /// What FineWeb-2's pipeline sets, and what its file of a language does.
+    fn fineweb_2(language: &str, lines: f64, top: [f64; 3], repeated: [f64; 6]) -> Self {
+        let [top_2, top_3, top_4] = top.map(Threshold::at);
+        let [five, six, seven, eight, nine, ten] = repeated.map(Threshold::at);
+        Self {
+            profile: None,
+            words: Words::Language,
+            language: Some(language.to_owned()),
+            blank_lines: false,
+            max_duplicate_paragraphs: Threshold::OFF,
+            max_duplicate_paragraph_characters: Threshold::OFF,
+            max_duplicate_lines: Threshold::at(lines),
+            max_duplicate_line_characters: Threshold::OFF,
+            max_top_2_gram: top_2,
+            max_top_3_gram: top_3,
+            max_top_4_gram: top_4,
+            max_repeated_5_grams: five,
+            max_repeated_6_grams: six,
+            max_repeated_7_grams: seven,
+            max_repeated_8_grams: eight,
+            max_repeated_9_grams: nine,
+            max_repeated_10_grams: ten,
+        }
+    }
+
+    fn massivetext() -> Self {
+        Self { words: Words::Spaces, ..Self::default() }
+    }
+
     fn rule(&self, doc: &Doc<'_>) -> Ruling {
         if doc.n_chars() == 0 {
             return EMPTY;
         }
         let n_chars = doc.n_chars() as f64;
-        self.rule_pieces(doc.text(), n_chars)?;
-        self.rule_top_n_grams(doc.words(), n_chars)?;
-        self.rule_repeated_n_grams(doc.words(), n_chars)
+        self.rule_pieces(doc, n_chars)?;
+        let words = || doc.words_by(words::tokenizer(self.words, self.language.as_deref(), doc));
+        self.rule_top_n_grams(words, n_chars)?;
+        self.rule_repeated_n_grams(words, n_chars)
     }
 
-    fn rule_pieces(&self, text: &str, n_chars: f64) -> Ruling {
+    fn rule_pieces(&self, doc: &Doc<'_>, n_chars: f64) -> Ruling {
+        let text = doc.text();
         let paragraphs = Duplicates::among(pieces(text.trim_matches(text::is_space), "\n\n"));
         self.max_duplicate_paragraphs.at_most("duplicate_paragraphs", paragraphs.share())?;
         self.max_duplicate_paragraph_characters
             .at_most("duplicate_paragraph_characters", paragraphs.n_chars as f64 / n_chars)?;
-        let lines = Duplicates::among(pieces(text, "\n"));
+        let lines = if self.blank_lines {
+            Duplicates::among(doc.lines().iter().copied())
+        } else {
+            Duplicates::among(pieces(text, "\n"))
+        };
         self.max_duplicate_lines.at_most("duplicate_lines", lines.share())?;
         self.max_duplicate_line_characters.at_most("duplicate_line_characters", lines.n_chars as f64 / n_chars)
     }
 
-    fn rule_top_n_grams(&self, words: &[&str], n_chars: f64) -> Ruling {
+    fn rule_top_n_grams<'d>(&self, words: impl Fn() -> &'d [&'d str], n_chars: f64) -> Ruling {
         let rules = [
             (self.max_top_2_gram, "top_2_gram"),
             (self.max_top_3_gram, "top_3_gram"),
@@ -121,6 +196,7 @@ impl GopherRepetition {
         if !rules.iter().any(|(threshold, _)| threshold.is_on()) {
             return Ruling::Continue(());
         }
+        let words = words();
         let mut grams = Grams::of_words(words);
         for (n, (threshold, code)) in (2..).zip(rules) {
             if words.len() < n {
@@ -134,7 +210,7 @@ impl GopherRepetition {
         Ruling::Continue(())
     }
 
-    fn rule_repeated_n_grams(&self, words: &[&str], n_chars: f64) -> Ruling {
+    fn rule_repeated_n_grams<'d>(&self, words: impl Fn() -> &'d [&'d str], n_chars: f64) -> Ruling {
         let rules = [
             (self.max_repeated_5_grams, "repeated_5_grams"),
             (self.max_repeated_6_grams, "repeated_6_grams"),
@@ -146,7 +222,7 @@ impl GopherRepetition {
         if !rules.iter().any(|(threshold, _)| threshold.is_on()) {
             return Ruling::Continue(());
         }
-        let run = Run::of(words);
+        let run = Run::of(words());
         for (n, (threshold, code)) in (5..).zip(rules) {
             if threshold.is_on() {
                 threshold.at_most(code, run.n_repeated_chars(n) as f64 / n_chars)?;
@@ -159,6 +235,10 @@ impl GopherRepetition {
 impl Filter for GopherRepetition {
     fn judge(&self, doc: &Doc<'_>) -> Verdict {
         verdict(self.rule(doc))
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        words::needs(self.words, self.language.as_deref())
     }
 
     fn reasons(&self) -> &'static [&'static str] {
@@ -409,7 +489,7 @@ impl Numbers {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -422,7 +502,7 @@ mod tests {
     }
 
     /// Each reason beside the one datatrove gives.
-    const PUBLISHED: &[(&str, &str)] = &[
+    pub(in crate::filter) const PUBLISHED: &[(&str, &str)] = &[
         ("empty", "(division by zero)"),
         ("duplicate_paragraphs", "dup_para_frac"),
         ("duplicate_paragraph_characters", "dup_para_char_frac"),

@@ -6,12 +6,15 @@ pub mod c4;
 mod char_counts;
 pub mod char_ratio;
 pub mod fineweb_quality;
+#[cfg(test)]
+mod golden;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod line_rules;
 pub mod symbol_ratio;
 pub mod threshold;
 pub mod word_count;
+mod words;
 
 /// Every filter, in the order they are listed to users: cheap and general first, whole recipes last.
 pub const ALL: &[Entry] = &[
@@ -39,7 +42,7 @@ mod tests {
     pub(super) fn judged_by<S: Settings<Stage: Filter>>(toml: &str, text: &str) -> String {
         let mut table: toml::Table = toml::from_str(toml).expect("the settings of a test are right");
         for (name, value) in toml::Table::try_from(S::default()).expect("settings are plain data") {
-            let off = if value.is_array() { value } else { toml::Value::Boolean(false) };
+            let off = if value.is_array() || value.is_str() { value } else { toml::Value::Boolean(false) };
             table.entry(name).or_insert(off);
         }
         let filter = table.try_into::<S>().expect("the settings of a test are right").build();
@@ -150,6 +153,23 @@ mod tests {
             let table = toml::Table::try_from((entry.defaults)()).expect(entry.name);
             (entry.build)(table).map(drop).expect(entry.name);
         }
+    }
+
+    fn fits<S: Settings>() {
+        for profile in S::PROFILES {
+            assert!((profile.settings)().build().is_ok(), "{}: {}", S::NAME, profile.name);
+            let explained = schemars::schema_for!(S).to_value()["properties"]["profile"]["description"].to_string();
+            assert!(explained.contains(&format!("`{}`", profile.name)), "{}: {explained}", S::NAME);
+        }
+        assert!(!S::PROFILES.is_empty());
+    }
+
+    #[test]
+    fn profiles_fit_together_and_are_explained() {
+        fits::<gopher_quality::GopherQuality>();
+        fits::<gopher_repetition::GopherRepetition>();
+        fits::<c4::C4>();
+        fits::<fineweb_quality::FinewebQuality>();
     }
 
     #[test]

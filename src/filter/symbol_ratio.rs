@@ -38,17 +38,17 @@ impl Settings for SymbolRatio {
 }
 
 impl SymbolRatio {
-    /// Asks both rules, hashes first.
-    pub(super) fn rule(&self, doc: &Doc<'_>) -> Ruling {
-        let n_words = doc.words().len() as f64;
-        self.max_hashes.at_most("too_many_hashes", n_hashes(doc.text()) as f64 / n_words)?;
-        self.max_ellipses.at_most("too_many_ellipses", n_ellipses(doc.text()) as f64 / n_words)
+    /// Asks both rules of a text and its words, hashes first.
+    pub(super) fn rule(&self, text: &str, words: &[&str]) -> Ruling {
+        let n_words = words.len() as f64;
+        self.max_hashes.at_most("too_many_hashes", n_hashes(text) as f64 / n_words)?;
+        self.max_ellipses.at_most("too_many_ellipses", n_ellipses(text) as f64 / n_words)
     }
 }
 
 impl Filter for SymbolRatio {
     fn judge(&self, doc: &Doc<'_>) -> Verdict {
-        verdict(self.rule(doc))
+        verdict(self.rule(doc.text(), doc.words()))
     }
 
     fn reasons(&self) -> &'static [&'static str] {
