@@ -60,3 +60,4 @@ pub mod store;
 pub mod tally;
 pub mod task;
 pub mod text;
+pub mod tokenize;

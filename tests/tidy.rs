@@ -11,6 +11,8 @@ use trommel::pipeline::{self, Pipeline};
 const FLOORS: &[&[&str]] = &[
     // What everything stands on: errors; how a text is cut; when two texts are the same.
     &["error", "text", "canonical"],
+    // Words and sentences as published recipes count them.
+    &["tokenize"],
     // A document; bytes in folders and buckets.
     &["doc", "store"],
     // What a stage is.
