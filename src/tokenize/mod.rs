@@ -1,7 +1,9 @@
 //! Cuts texts into words as published recipes do: with rules or a dictionary for each language.
 //!
 //! The units of [`text::words`] need neither and are the default everywhere; these here are for decisions that must be
-//! those of a recipe, and for languages in which a unit is no word.
+//! those of a recipe, and for languages in which a unit is no word. English ([`english`]), Chinese ([`chinese`]) and the
+//! languages that have no tokenizer of their own ([`multi`]) are, token for token, as datatrove 0.10 cuts them with
+//! spaCy's blank pipelines `en`, `zh` and `xx`. [`dictionary`] is for languages written without spaces.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::text;
 
 pub mod chinese;
+pub mod dictionary;
+pub mod english;
+pub mod multi;
+
+mod chars;
+mod rules;
+mod sentences;
+mod special;
+mod url;
 
 /// What a stage takes for words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -33,7 +44,7 @@ impl Words {
         match self {
             Self::Units => Tokenizer::Units,
             Self::Spaces => Tokenizer::Spaces,
-            Self::Language => language().map_or(Tokenizer::Units, Tokenizer::of_language),
+            Self::Language => language().map_or(Tokenizer::Multi, Tokenizer::of_language),
         }
     }
 }
@@ -45,19 +56,27 @@ pub enum Tokenizer {
     Units,
     /// Runs without white space.
     Spaces,
+    /// [`english::words`].
+    English,
     /// [`chinese::words`].
     Chinese,
+    /// [`dictionary::words`].
+    Dictionary,
+    /// [`multi::words`].
+    Multi,
 }
 
 impl Tokenizer {
     /// How many there are.
-    pub const N: usize = 3;
+    pub const N: usize = 6;
 
     /// What cuts texts in a language that is named by its ISO 639-1 code, or 639-3 where it has none.
     pub fn of_language(language: &str) -> Self {
         match language {
+            "en" => Self::English,
             "zh" | "yue" | "wuu" | "hak" | "nan" => Self::Chinese,
-            _ => Self::Units,
+            "ja" | "th" | "km" | "lo" | "my" => Self::Dictionary,
+            _ => Self::Multi,
         }
     }
 
@@ -66,29 +85,84 @@ impl Tokenizer {
         match self {
             Self::Units => out.extend(text::words(text)),
             Self::Spaces => out.extend(text.split(text::is_space).filter(|word| !word.is_empty())),
+            Self::English => english::words(text, out),
             Self::Chinese => chinese::words(text, out),
+            Self::Dictionary => dictionary::words(text, out),
+            Self::Multi => multi::words(text, out),
         }
     }
 
     /// The number of sentences of a text, at least 1, as spaCy's `sentencizer` counts them in such words: one ends at
-    /// a word that is one [terminal mark](text::is_terminal), and the next begins at the first word after it that
-    /// is neither such a mark nor punctuation. Where words are units, see [`text::n_sentences`].
+    /// a word that is one mark that ends sentences, and the next begins at the first word after it that is neither
+    /// such a mark nor punctuation. Where words are units, see [`text::n_sentences`].
     pub fn n_sentences(self, text: &str) -> usize {
         if self == Self::Units {
             return text::n_sentences(text);
         }
         let mut words = Vec::new();
         self.words(text, &mut words);
-        let (mut n, mut ended) = (1, false);
-        for word in words {
-            let mut chars = word.chars();
-            if chars.next().is_some_and(text::is_terminal) && chars.next().is_none() {
-                ended = true;
-            } else if ended && !word.chars().all(text::is_any_punctuation) {
-                n += 1;
-                ended = false;
+        sentences::n_sentences(text, &words)
+    }
+}
+
+/// Where in a text a part of it begins.
+fn offset(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
+}
+
+/// What lies between a part of a text and a later one.
+fn gap<'t>(text: &'t str, part: &str, next: &str) -> &'t str {
+    &text[offset(text, part) + part.len()..offset(text, next)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Tokenizer; Tokenizer::N] = [
+        Tokenizer::Units,
+        Tokenizer::Spaces,
+        Tokenizer::English,
+        Tokenizer::Chinese,
+        Tokenizer::Dictionary,
+        Tokenizer::Multi,
+    ];
+
+    #[test]
+    fn every_language_has_its_tokenizer() {
+        assert_eq!(Words::Language.tokenizer(|| Some("en")), Tokenizer::English);
+        assert_eq!(Words::Language.tokenizer(|| Some("yue")), Tokenizer::Chinese);
+        assert_eq!(Words::Language.tokenizer(|| Some("th")), Tokenizer::Dictionary);
+        // Nobody is taken for English.
+        assert_eq!(Words::Language.tokenizer(|| None), Tokenizer::Multi);
+        assert_eq!(Words::Language.tokenizer(|| Some("und")), Tokenizer::Multi);
+        assert_eq!(Words::Units.tokenizer(|| Some("en")), Tokenizer::Units);
+        assert!(ALL.iter().enumerate().all(|(i, tokenizer)| *tokenizer as usize == i), "as places in a list");
+    }
+
+    #[test]
+    fn sentences_are_counted_in_words_of_the_language() {
+        assert_eq!(Tokenizer::Chinese.n_sentences("他说：“好。”我走了。你呢？"), 3);
+        assert_eq!(Tokenizer::English.n_sentences("It is 3.14. Is it?"), 2);
+        assert_eq!(Tokenizer::Multi.n_sentences(""), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_all_of_a_text_but_its_white_space(text in r"(?s)\PC*|.*|[a-z0-9.,'中文ไทย \n]{0,60}") {
+            for tokenizer in ALL {
+                let mut words = Vec::new();
+                tokenizer.words(&text, &mut words);
+                let written: String = text.chars().filter(|&c| !text::is_space(c)).collect();
+                let of_words: String = words.concat().chars().filter(|&c| !text::is_space(c)).collect();
+                prop_assert_eq!(&of_words, &written, "{:?}", tokenizer);
+                for word in words {
+                    prop_assert!(!word.is_empty() && word.trim_matches(text::is_space) == word, "{tokenizer:?}: {word:?}");
+                }
+                prop_assert!(tokenizer.n_sentences(&text) >= 1);
             }
         }
-        n
     }
 }
