@@ -150,7 +150,9 @@ mod tests {
     #[test]
     fn defaults_can_be_written_down_and_read_back() {
         for entry in ALL {
-            let table = toml::Table::try_from((entry.defaults)()).expect(entry.name);
+            let mut defaults = (entry.defaults)();
+            defaults.as_object_mut().expect(entry.name).retain(|_, value| !value.is_null());
+            let table = toml::Table::try_from(defaults).expect(entry.name);
             (entry.build)(table).map(drop).expect(entry.name);
         }
     }

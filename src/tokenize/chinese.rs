@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn letters_and_digits_are_cut_by_their_own_rule() {
-        check("版本v1.2.3-rc.4的abc-def和50%、3.5%", "版本|v1.2|.|3|-|rc|.|4|的|abc|-|def|和|50%|、|3.5%");
+        check("版本v1.2.3-rc.4的abc-def和50%、3.5%", "版本|v1.2|.|3|-|rc.4|的|abc|-|def|和|50%|、|3.5%");
         check("a--b_c 1.5.2", "a|--|b|_|c|1.5|.|2");
         check("用C++和C#写T恤", "用|C++|和|C#|写|T恤");
         check("xC++2.5%", "x|C++|2.5%");
