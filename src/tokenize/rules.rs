@@ -305,7 +305,7 @@ fn n_letters(bytes: &[u8]) -> usize {
     // the byte, in lower case, is at or beyond a letter.
     while let Some(&eight) = bytes[n..].first_chunk() {
         let eight = u64::from_le_bytes(eight);
-        let lower = (eight | 0x20 * EACH) & !HIGH;
+        let lower = (eight | (0x20 * EACH)) & !HIGH;
         let from_a = lower + (0x80 - u64::from(b'a')) * EACH;
         let beyond_z = lower + (0x7f - u64::from(b'z')) * EACH;
         let other = !(from_a & !beyond_z & !eight) & HIGH;

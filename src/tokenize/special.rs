@@ -106,7 +106,7 @@ impl Specials {
 /// Which word and which bit of it hold the hint for a hash.
 #[inline]
 fn hint(hints: &[u64], hash: u64) -> (usize, u64) {
-    (hash as usize / 64 & (hints.len() - 1), 1 << (hash % 64))
+    ((hash as usize / 64) & (hints.len() - 1), 1 << (hash % 64))
 }
 
 /// A hash of both ends of the text and of its length.
