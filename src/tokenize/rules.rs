@@ -45,8 +45,8 @@ impl Rules {
         }
     }
 
-    /// Puts special cases in place of the words that the rules have made of them. The words were the first `from` of
-    /// the document's.
+    /// Appends the words with special cases in place of what the rules have made of them. In `joins` the words are
+    /// counted from `from`.
     ///
     /// A case is passed over if its first or last word is also part of one of more words, or of one of as many that
     /// begins earlier. In this a blank between words does not count, though a case with a blank in it is none.
