@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use documents::{chinese, english};
 use trommel::doc::Doc;
 use trommel::stage::{Entry, Stage};
-use trommel::{filter, normalize, text};
+use trommel::{filter, normalize, text, tokenize};
 
 mod documents;
 
@@ -47,6 +47,21 @@ fn stages(criterion: &mut Criterion) {
         group.sample_size(20);
         group.bench_function("words", |b| {
             b.iter(|| documents.iter().map(|text| text::words(text).count()).sum::<usize>());
+        });
+        let tokenizers: [(&str, for<'t> fn(&'t str, &mut Vec<&'t str>)); 2] =
+            [("words of datatrove, en", tokenize::english::words), ("words of datatrove, xx", tokenize::multi::words)];
+        for (name, words) in tokenizers {
+            let mut all = Vec::new();
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    all.clear();
+                    documents.iter().for_each(|text| words(text, &mut all));
+                    all.len()
+                });
+            });
+        }
+        group.bench_function("sentences of datatrove, en", |b| {
+            b.iter(|| documents.iter().map(|text| tokenize::english::n_sentences(text)).sum::<usize>());
         });
         for entry in filter::ALL.iter().chain(normalize::ALL) {
             let stage = build(entry, settings);

@@ -3,8 +3,9 @@
 //!
 //! This page is the map of the code; ARCHITECTURE.md tells how a run works.
 //!
-//! - **One document.** [`text`] cuts and classifies characters; a [`doc::Doc`] is what a stage sees. [`stage`]
-//!   says what stages may do: a normalizer cannot drop, a filter cannot rewrite.
+//! - **One document.** [`text`] cuts and classifies characters, [`tokenize`] finds the words that published recipes
+//!   count; a [`doc::Doc`] is what a stage sees. [`stage`] says what stages may do: a normalizer cannot drop, a
+//!   filter cannot rewrite.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
 //! - **From a file of settings to work.** [`pipeline`] reads TOML, checks all of it and cuts it into passes;

@@ -107,3 +107,50 @@ const TERMINALS: &str = r"!.?\x{589}\x{61F}\x{6D4}\x{700}-\x{702}\x{7F9}\x{964}\
     \x{11141}-\x{11143}\x{111C5}\x{111C6}\x{111CD}\x{111DE}\x{111DF}\x{11238}\x{11239}\x{1123B}\x{1123C}\x{112A9}
     \x{1144B}\x{1144C}\x{115C2}\x{115C3}\x{115C9}-\x{115D7}\x{11641}\x{11642}\x{1173C}-\x{1173E}\x{11A42}\x{11A43}
     \x{11A9B}\x{11A9C}\x{11C41}\x{11C42}\x{16A6E}\x{16A6F}\x{16AF5}\x{16B37}\x{16B38}\x{16B44}\x{1BC9F}\x{1DA88}";
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::GOLDEN;
+    use super::*;
+
+    #[test]
+    fn classes_are_those_of_spacy() {
+        let classes = [
+            ("alpha", ALPHA),
+            ("lower", LOWER),
+            ("upper", UPPER),
+            ("quote", QUOTE),
+            ("prefix", PREFIX),
+            ("suffix", SUFFIX),
+            ("infix", INFIX),
+            ("before_stop", BEFORE_STOP),
+            ("currency", CURRENCY),
+            ("terminal", TERMINAL),
+        ];
+        assert_eq!(GOLDEN.classes.len(), classes.len());
+        let number = |hex| u32::from_str_radix(hex, 16).expect("a hexadecimal number");
+        for (name, class) in classes {
+            let mut expected = GOLDEN.classes[name]
+                .split(' ')
+                .filter_map(|range| range.split_once('-'))
+                .flat_map(|(first, last)| number(first)..=number(last));
+            for c in ('\0'..=char::MAX).filter(|&c| classes_of(c) & class != 0) {
+                assert_eq!(Some(c as u32), expected.next(), "{name}");
+            }
+            assert_eq!(expected.next(), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn punctuation_is_unicodes() {
+        let is = |c| classes_of(c) & PUNCTUATION != 0;
+        assert!(".,!?_-“«。、（·".chars().all(is));
+        assert!(!"$+<=>^`|~°©́aé中5 \n".chars().any(is));
+        let class = regex::Regex::new(r"^\p{P}$").expect("a valid pattern");
+        assert!(
+            (0..=END as u32 + 5)
+                .filter_map(char::from_u32)
+                .all(|c| is(c) == class.is_match(c.encode_utf8(&mut [0; 4])))
+        );
+    }
+}

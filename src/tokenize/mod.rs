@@ -116,6 +116,44 @@ fn gap<'t>(text: &'t str, part: &str, next: &str) -> &'t str {
 }
 
 #[cfg(test)]
+mod golden {
+    use std::collections::BTreeMap;
+    use std::sync::LazyLock;
+
+    use serde::Deserialize;
+
+    /// What datatrove makes of some texts, and what it leans on: see `tests/golden/words_english.py`.
+    #[derive(Deserialize)]
+    pub(super) struct Golden {
+        /// Code points in ranges, in hexadecimal.
+        pub(super) classes: BTreeMap<String, String>,
+        pub(super) special: Special,
+        pub(super) texts: Vec<Text>,
+    }
+
+    /// Special cases by their pieces, in order.
+    #[derive(Deserialize)]
+    pub(super) struct Special {
+        pub(super) english: Vec<Vec<String>>,
+        pub(super) multi: Vec<Vec<String>>,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Text {
+        pub(super) text: String,
+        pub(super) english: Vec<String>,
+        pub(super) sentences: usize,
+        /// Where they are not the English ones.
+        pub(super) multi: Option<Vec<String>>,
+    }
+
+    pub(super) static GOLDEN: LazyLock<Golden> = LazyLock::new(|| {
+        let golden = include_str!("../../tests/golden/words_english.json");
+        serde_json::from_str(golden).expect("as the script writes it")
+    });
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

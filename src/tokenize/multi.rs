@@ -28,3 +28,42 @@ const WHOLE: &str = r#"
     -__- v.v V.V v_v V_V o_o o_O O_o O_O 0_o o_0 0_0 o.O O.o O.O o.o 0.0 o.0 0.o @_@ <3 <33 <333 </3 (^_^) (-_-) (._.)
     (>_<) (*_*) (¬_¬) ಠ_ಠ ಠ︵ಠ (ಠ_ಠ) ¯\(ツ)/¯ (╯°□°）╯︵┻━┻ ><(((*>
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::GOLDEN;
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let mut found = Vec::new();
+        words(text, &mut found);
+        assert_eq!(found, expected, "{text:?}");
+    }
+
+    #[test]
+    fn words_are_those_of_datatrove() {
+        for text in &GOLDEN.texts {
+            let expected: Vec<_> = text.multi.as_ref().unwrap_or(&text.english).iter().map(String::as_str).collect();
+            check(&text.text, &expected);
+        }
+    }
+
+    #[test]
+    fn special_cases_are_those_of_spacy() {
+        let mut found = special_cases();
+        found.sort();
+        assert_eq!(found, GOLDEN.special.multi);
+    }
+
+    #[test]
+    fn english_is_not_known() {
+        check("I don't, Mr. Ames.", &["I", "don't", ",", "Mr", ".", "Ames", "."]);
+        check("cannot :) a.", &["cannot", ":)", "a."]);
+    }
+
+    #[test]
+    fn a_dash_after_a_digit_stays() {
+        check("5-a a-a", &["5-a", "a", "-", "a"]);
+    }
+}

@@ -45,8 +45,8 @@ impl Rules {
         }
     }
 
-    /// Puts special cases in place of the words that the rules have made of them. The words were the first `from` of
-    /// the document's.
+    /// Appends the words with special cases in place of what the rules have made of them. In `joins` the words are
+    /// counted from `from`.
     ///
     /// A case is passed over if its first or last word is also part of one of more words, or of one of as many that
     /// begins earlier. In this a blank between words does not count, though a case with a blank in it is none.
@@ -127,9 +127,8 @@ impl<'r, 't> Cut<'r, 't, '_> {
                 return;
             }
             let begin = at;
-            at += bytes[at..].iter().position(|&b| KINDS[usize::from(b)] != LETTER).unwrap_or(bytes.len() - at);
+            at += n_letters(&bytes[at..]);
             match bytes.get(at) {
-                // Letters alone have no affixes.
                 None | Some(b' ' | b'\n') => match self.find(begin, at) {
                     Some(case) => self.push_case(begin, case),
                     None => self.push(begin, at),
@@ -211,7 +210,8 @@ impl<'r, 't> Cut<'r, 't, '_> {
                 self.push(lo, lo + prefix);
                 lo += prefix;
             }
-            if prefix + suffix == 0 || lo == hi {
+            // Letters alone have no affixes.
+            if prefix + suffix == 0 || hi <= letters || lo == hi {
                 break;
             }
             // What is left by one affix has been looked up.
@@ -295,6 +295,28 @@ impl<'r, 't> Cut<'r, 't, '_> {
     }
 }
 
+/// How many ASCII letters there are at the start.
+#[inline]
+fn n_letters(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    let mut n = 0;
+    // Eight bytes at a time, as there is a branch for each time only. A sum carries into the high bit of its byte if
+    // the byte, in lower case, is at or beyond a letter.
+    while let Some(&eight) = bytes[n..].first_chunk() {
+        let eight = u64::from_le_bytes(eight);
+        let lower = (eight | (0x20 * EACH)) & !HIGH;
+        let from_a = lower + (0x80 - u64::from(b'a')) * EACH;
+        let beyond_z = lower + (0x7f - u64::from(b'z')) * EACH;
+        let other = !(from_a & !beyond_z & !eight) & HIGH;
+        if other != 0 {
+            return n + other.trailing_zeros() as usize / 8;
+        }
+        n += 8;
+    }
+    n + bytes[n..].iter().take_while(|b| b.is_ascii_alphabetic()).count()
+}
+
 /// The bytes of the prefix of a word, 0 if it has none.
 fn prefix(word: &str) -> usize {
     match word.as_bytes() {
@@ -309,16 +331,17 @@ fn prefix(word: &str) -> usize {
 
 /// The bytes of the suffix of a word, 0 if it has none. `kinds` are those of its bytes, and perhaps others.
 fn suffix(word: &str, kinds: Kinds) -> usize {
-    match word.as_bytes() {
-        [head @ .., b's' | b'S'] if head.ends_with(b"'") => 2,
-        [head @ .., b's' | b'S'] if head.ends_with("’".as_bytes()) => 4,
-        [.., b'.'] => final_stop(word),
-        _ if word.ends_with("……") => "……".len(),
-        _ => match word.chars().next_back() {
-            Some(c) if classes_of(c) & SUFFIX != 0 => c.len_utf8(),
-            Some(_) if kinds & DIGIT != 0 => measure(word),
-            _ => 0,
-        },
+    let Some(c) = word.chars().next_back() else { return 0 };
+    let head = &word[..word.len() - c.len_utf8()];
+    match c {
+        's' | 'S' if head.ends_with('\'') => 2,
+        's' | 'S' if head.ends_with('’') => 1 + '’'.len_utf8(),
+        'a'..='z' | 'A'..='Z' if kinds & DIGIT == 0 => 0,
+        '.' => final_stop(word),
+        '…' if head.ends_with('…') => 2 * c.len_utf8(),
+        _ if classes_of(c) & SUFFIX != 0 => c.len_utf8(),
+        _ if kinds & DIGIT != 0 => measure(word),
+        _ => 0,
     }
 }
 
@@ -413,23 +436,21 @@ fn infix_at(word: &str, at: usize, c: char, dash_after_digit: bool) -> usize {
 /// What bytes tell of a run, one bit for each kind.
 type Kinds = u8;
 
-const LETTER: Kinds = 1;
-const SPACE: Kinds = 1 << 1;
-const DIGIT: Kinds = 1 << 2;
-const STOP: Kinds = 1 << 3;
+const SPACE: Kinds = 1;
+const DIGIT: Kinds = 1 << 1;
+const STOP: Kinds = 1 << 2;
 /// May be an infix.
-const BREAK: Kinds = 1 << 4;
+const BREAK: Kinds = 1 << 3;
 /// Not ASCII.
-const WIDE: Kinds = 1 << 5;
+const WIDE: Kinds = 1 << 4;
 /// Not ASCII, and may begin a white space character.
-const MAYBE_SPACE: Kinds = WIDE | 1 << 6;
+const MAYBE_SPACE: Kinds = WIDE | 1 << 5;
 
 const KINDS: [Kinds; 256] = {
     let mut kinds = [0; 256];
     let mut b = 0;
     while b < 256 {
         kinds[b] = match b as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
             b'\t'..=b'\r' | 0x1c..=b' ' => SPACE,
             b'0'..=b'9' => DIGIT,
             b'.' => STOP,

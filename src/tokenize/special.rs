@@ -5,6 +5,9 @@ pub(super) struct Specials {
     cases: Vec<Special>,
     /// An open-addressed hash table: part of the hash, and the number of the case, counted from 1. 0 is empty.
     slots: Vec<(u32, u32)>,
+    /// A bit for the hash of each case, eight times as many as there are slots: most texts are none, and this is
+    /// small enough to stay at hand.
+    hints: Vec<u64>,
     longest: usize,
     most_words: usize,
 }
@@ -31,7 +34,7 @@ impl Special {
 
     /// The bytes of each piece.
     pub(super) fn pieces(&self) -> impl Iterator<Item = usize> {
-        self.pieces.iter().map(|&length| length.into())
+        self.pieces.iter().map(|&length| usize::from(length))
     }
 
     /// Whether the rules alone would cut it otherwise.
@@ -52,15 +55,18 @@ impl Specials {
         let longest = cases.iter().map(|case| case.text.len()).max().unwrap_or(0);
         let most_words = cases.iter().map(|case| case.by_rules.len()).max().unwrap_or(0);
         let mut slots = vec![(0, 0); (4 * cases.len()).next_power_of_two()];
+        let mut hints = vec![0; slots.len().div_ceil(8)];
         for (number, case) in (1..).zip(&cases) {
             let hash = hash(case.text.as_bytes());
+            let (word, bit) = hint(&hints, hash);
+            hints[word] |= bit;
             let mut at = hash as usize & (slots.len() - 1);
             while slots[at].1 != 0 {
                 at = (at + 1) & (slots.len() - 1);
             }
             slots[at] = ((hash >> 32) as u32, number);
         }
-        Self { cases, slots, longest, most_words }
+        Self { cases, slots, hints, longest, most_words }
     }
 
     /// The case of this text, if it is one.
@@ -70,6 +76,11 @@ impl Specials {
             return None;
         }
         let hash = hash(text);
+        let (word, bit) = hint(&self.hints, hash);
+        if self.hints[word] & bit == 0 { None } else { self.find_hashed(text, hash) }
+    }
+
+    fn find_hashed(&self, text: &[u8], hash: u64) -> Option<&Special> {
         let mut at = hash as usize & (self.slots.len() - 1);
         loop {
             let (tag, number) = self.slots[at];
@@ -90,6 +101,12 @@ impl Specials {
     pub(super) fn most_words(&self) -> usize {
         self.most_words
     }
+}
+
+/// Which word and which bit of it hold the hint for a hash.
+#[inline]
+fn hint(hints: &[u64], hash: u64) -> (usize, u64) {
+    ((hash as usize / 64) & (hints.len() - 1), 1 << (hash % 64))
 }
 
 /// A hash of both ends of the text and of its length.
