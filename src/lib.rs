@@ -3,7 +3,7 @@
 //!
 //! This page is the map of the code; ARCHITECTURE.md tells how a run works.
 //!
-//! - **One document.** [`text`] cuts and classifies characters; a [`doc::Doc`] is what a stage sees. [`stage`]
+//! - **One document.** [`text`] cuts and classifies characters, [`pii`] finds what points at a person; a [`doc::Doc`] is what a stage sees. [`stage`]
 //!   says what stages may do: a normalizer cannot drop, a filter cannot rewrite.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
@@ -49,6 +49,7 @@ pub mod fleet;
 pub mod format;
 pub mod normalize;
 pub mod pairs;
+pub mod pii;
 pub mod pipeline;
 pub mod plan;
 pub mod report;
