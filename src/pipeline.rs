@@ -331,11 +331,7 @@ impl Pipeline {
         let mut needs = BTreeMap::new();
         for spec in &self.stages {
             let when = spec.when.columns().map(|column| Need { column: column.clone(), kind: NeedKind::String });
-            let own = match &spec.stage {
-                Stage::Corpus(stage) => stage.needs(),
-                _ => Vec::new(),
-            };
-            for need in when.chain(own).filter(|need| !added.contains(&need.column)) {
+            for need in when.chain(spec.stage.needs()).filter(|need| !added.contains(&need.column)) {
                 needs.entry(need).or_insert(spec.name.as_str());
             }
             added.extend(spec.stage.columns().iter().map(|field| field.name().clone()));
@@ -372,6 +368,9 @@ impl Pipeline {
                 return Err(format!(
                     "{place}: this name is taken by an earlier stage; give it another with `name = \"…\"`"
                 ));
+            }
+            if let Some(lacks) = spec.stage.lacks() {
+                return Err(format!("{place}: {lacks}"));
             }
             for field in spec.stage.columns() {
                 if let Some(other) = columns.insert(field.name().clone(), &spec.name) {

@@ -30,6 +30,17 @@ pub trait Filter: Send + Sync {
 
     /// The reasons it can give, for listings.
     fn reasons(&self) -> &'static [&'static str];
+
+    /// The input columns it looks at.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// What must be set before it is of any use, since there is no default for it. A pipeline with such a stage
+    /// is refused.
+    fn lacks(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Rewrites and judges in one walk, as some published recipes do. Prefer the pure kinds.
@@ -601,6 +612,23 @@ impl Stage {
             Self::Annotate(stage) => stage.columns(),
             Self::Corpus(stage) => stage.columns(),
             Self::Normalize(_) | Self::Filter(_) | Self::Edit(_) => Vec::new(),
+        }
+    }
+
+    /// The input columns it looks at.
+    pub fn needs(&self) -> Vec<Need> {
+        match self {
+            Self::Filter(stage) => stage.needs(),
+            Self::Corpus(stage) => stage.needs(),
+            Self::Normalize(_) | Self::Edit(_) | Self::Annotate(_) => Vec::new(),
+        }
+    }
+
+    /// What must be set before it is of any use.
+    pub fn lacks(&self) -> Option<&'static str> {
+        match self {
+            Self::Filter(stage) => stage.lacks(),
+            _ => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::stage::Entry;
 
+pub mod bad_words;
 pub mod c4;
 mod char_counts;
 pub mod char_ratio;
@@ -9,6 +10,7 @@ pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod line_rules;
+mod list_file;
 pub mod symbol_ratio;
 pub mod threshold;
 pub mod word_count;
@@ -18,6 +20,7 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<word_count::WordCount>(),
     Entry::filter::<symbol_ratio::SymbolRatio>(),
     Entry::filter::<char_ratio::CharRatio>(),
+    Entry::filter::<bad_words::BadWords>(),
     Entry::editor::<line_rules::LineRules>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
