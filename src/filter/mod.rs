@@ -13,10 +13,12 @@ pub mod line_rules;
 mod list_file;
 pub mod symbol_ratio;
 pub mod threshold;
+pub mod url_filter;
 pub mod word_count;
 
 /// Every filter, in the order they are listed to users: cheap and general first, whole recipes last.
 pub const ALL: &[Entry] = &[
+    Entry::filter::<url_filter::UrlFilter>(),
     Entry::filter::<word_count::WordCount>(),
     Entry::filter::<symbol_ratio::SymbolRatio>(),
     Entry::filter::<char_ratio::CharRatio>(),
