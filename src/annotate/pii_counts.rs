@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn each_kind_is_counted() {
-        let text = "a@b.de 13812345678 c@d.fr 93.184.216.34 11010519491231002X 4111111111111111 13812345679 138";
+        let text = "a@b.de 13812345678 c@d.fr 93.184.216.34 11010519491231002X 4539148803436467 13812345679 138";
         check(Rules::Trommel, text, [2, 1, 2, 1, 1]);
         check(Rules::Trommel, "", [0; 5]);
     }

@@ -192,7 +192,7 @@ mod tests {
     fn every_kind_has_its_placeholder() {
         check(
             "",
-            "a@b.de 93.184.216.34 13812345678 11010519491231002X 4111111111111111!",
+            "a@b.de 93.184.216.34 13812345678 11010519491231002X 4539148803436467!",
             "<email> <ip> <phone> <id_number> <bank_card>!",
         );
     }

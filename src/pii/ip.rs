@@ -64,7 +64,12 @@ fn v6_at(text: &str, at: usize) -> Option<Range<usize>> {
     let is_begun = matches!(bytes[at], b'2' | b'3')
         && bytes.get(at + 4) == Some(&b':')
         && bytes[at + 1..at + 4].iter().all(u8::is_ascii_hexdigit);
-    if !is_begun || !begins(text, at) {
+    // Behind a group it is the end of a longer address.
+    let is_end = text[..at].strip_suffix(':').is_some_and(|before| {
+        let group = before.trim_end_matches(|c: char| c.is_ascii_hexdigit());
+        group.len() < before.len() && !group.ends_with(|c: char| c.is_ascii_alphanumeric())
+    });
+    if !is_begun || is_end || !begins(text, at) {
         return None;
     }
     /// The longest there is, of eight groups of four.
@@ -75,6 +80,10 @@ fn v6_at(text: &str, at: usize) -> Option<Range<usize>> {
     // A colon of the sentence.
     if bytes[end - 1] == b':' && !text[..end].ends_with("::") {
         end -= 1;
+    }
+    // An address that ends with zeros alone is that of a network, or none.
+    if text[at..end].ends_with("::") && bytes.get(end) != Some(&b'/') {
+        return None;
     }
     let address: Ipv6Addr = text[at..end].parse().ok()?;
     (is_public_v6(address) && !ends_inside(bytes, end)).then_some(at..end)
@@ -102,6 +111,13 @@ fn ends_inside(bytes: &[u8], end: usize) -> bool {
 }
 
 fn is_after_version_word(before: &str) -> bool {
+    // A short word with a full stop is that of a citation: `Art. 12.3.80.1`, `Dig. 50.16.99.1`.
+    if let Some(before) = before.trim_end_matches(' ').strip_suffix('.') {
+        let n_letters = before.chars().rev().take(5).take_while(|c| c.is_alphabetic()).count();
+        if (1..=4).contains(&n_letters) {
+            return true;
+        }
+    }
     let before = before.trim_end_matches([' ', ':', '=', '：', '(', '"', '\'', '`']);
     let is_inside = |c: char| c.is_alphabetic();
     // The longest word of the list is eight characters long.
@@ -171,11 +187,14 @@ mod tests {
         check("Chrome/91.0.100.2 lib-91.0.100.2 91.0.100.2-beta 91.0.100.2.7 7.91.0.100.2", &[]);
         check("91.0.4472.124 256.1.1.1 91.0.100.02 91.0.100.2a 1.3.6.1.4.1.311", &[]);
         check("conversion 91.0.100.2", &["91.0.100.2"]);
+        check("Dig. 50.16.99.1, Art.12.3.80.1", &[]);
+        check("So it was. 50.16.99.1 servers. 50.16.99.1", &["50.16.99.1"]);
     }
 
     #[test]
     fn times_and_names_are_no_addresses() {
         check("2020:12:30 2021:3 std::2abc::f 3abc::foo 20:15:30:45 2a:1b:3c:4d:5e:6f 2abc:", &[]);
-        check("2a00:1:2:3:4:5:6:7:8 2a00:1:2:3:4:5:6", &[]);
+        check("2a00:1:2:3:4:5:6:7:8 2a00:1:2:3:4:5:6 fd7d:844d:3e17:f3ae::1 3977:349::-;", &[]);
+        check("2400:cb00::/32 IPv6:2400:cb00::1", &["2400:cb00::", "2400:cb00::1"]);
     }
 }

@@ -28,16 +28,19 @@ fn international(text: &str, first: Range<usize>) -> Option<Range<usize>> {
     }
     let mut end = first.end;
     let mut n_digits = first.len();
-    // From ten digits on a number is whole; what follows is another.
-    while n_digits < 10 {
-        let Some(group) = next_group(bytes, end) else { break };
-        n_digits += group.len();
+    let is_american = bytes[first.start] == b'1';
+    while let Some(group) = next_group(bytes, end) {
+        // From ten digits on a number may be whole, and what follows another, such as a year; short groups belong to it.
+        let is_next = n_digits < 10 || (!is_american && group.len() < 4 && n_digits + group.len() <= 13);
+        if !is_next || n_digits + group.len() > 15 {
+            break;
+        }
+        // The zero in `+49 (0)30` is not dialled.
+        let is_trunk = &bytes[group.start - 1..digits_end(bytes, group.start)] == b"(0";
+        n_digits += if is_trunk { 0 } else { group.len() };
         end = digits_end(bytes, group.start);
     }
-    let enough = match bytes[first.start] {
-        b'1' => n_digits == 11,
-        _ => (8..=15).contains(&n_digits),
-    };
+    let enough = if is_american { n_digits == 11 } else { (8..=15).contains(&n_digits) };
     // Sums such as +50000000 are round.
     let is_round = bytes[plus..end].ends_with(b"00000");
     (enough && !is_round && ends_number(text, end)).then_some(plus..end)
@@ -80,11 +83,19 @@ fn has_country_code(digits: &[u8]) -> bool {
     }
 }
 
-/// A mobile number of China: eleven digits from 13 to 19 on, in one piece or as 3-4-4, perhaps after 86.
+/// A mobile number of China: eleven digits that begin as those of people do (not as those of machines, 140 to 144), in one
+/// piece or as 3-4-4, perhaps after 86.
 fn mobile(text: &str, first: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let is_sep = |b: &u8| matches!(b, b' ' | b'-');
-    let starts = |at: usize| bytes.get(at) == Some(&b'1') && matches!(bytes.get(at + 1), Some(b'3'..=b'9'));
+    let starts = |at: usize| match bytes.get(at..at + 3) {
+        Some([b'1', b'3' | b'8' | b'9', b'0'..=b'9']) => true,
+        Some([b'1', b'4', third]) => (b'5'..=b'9').contains(third),
+        Some([b'1', b'5', third]) => third.is_ascii_digit() && *third != b'4',
+        Some([b'1', b'6', third]) => matches!(third, b'2' | b'5'..=b'7'),
+        Some([b'1', b'7', third]) => (b'0'..=b'8').contains(third),
+        _ => false,
+    };
     let whole = &bytes[first.clone()];
     let prefix = [&b"0086"[..], b"86"].into_iter().find(|prefix| whole.starts_with(prefix)).map_or(0, <[u8]>::len);
     let mut at = first.start + prefix;
@@ -105,7 +116,8 @@ fn mobile(text: &str, first: Range<usize>) -> Option<Range<usize>> {
         }
         _ => return None,
     };
-    ends_number(text, end).then_some(first.start..end)
+    let is_size = text[end..].trim_start_matches(' ').starts_with("byte");
+    (ends_number(text, end) && !is_size).then_some(first.start..end)
 }
 
 /// A landline of China: an area code and a dash, or an area code in brackets, then seven or eight digits.
@@ -160,6 +172,8 @@ mod tests {
             "+1 (202) 555-0143",
             "+12025550143",
             "+49 (0)30 1234567",
+            "+41 (0) 71 222 28 18",
+            "+49 8161 4591 801",
             "+44 20 7946 0958",
             "+33 6 12 34 56 78",
             "+86 138 1234 5678",
@@ -194,6 +208,11 @@ mod tests {
 
     #[test]
     fn other_digits_are_none() {
+        check("14012345678 15412345678 16012345678 17912345678 15512345678 bytes", &[]);
+        check(
+            "14512345678 15512345678 16212345678 17812345678",
+            &["14512345678", "15512345678", "16212345678", "17812345678"],
+        );
         check("12812345678 1381234567 138123456789 0013812345678 1380012345678", &[]);
         check("138-1234 5678 138-12345-678 a13812345678 13812345678b /13812345678.html 1,381,234,5678", &[]);
         check("￥13812345678 13812345678元 3.13812345678 13812345678.5 #13812345678 id=13812345678", &[]);
