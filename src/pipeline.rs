@@ -612,6 +612,26 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_without_its_list_is_refused() {
+        check_refused(
+            "[[stage]]\nuse = 'bad_words'",
+            "p.toml: stage 1 (bad_words): `words` names no list; give it a file, or a folder of files",
+        );
+    }
+
+    #[test]
+    fn filters_look_at_columns() {
+        let needs = |text: &str| -> Vec<String> {
+            parse(text).expect("a good pipeline").needs().into_keys().map(|need| need.column).collect()
+        };
+        assert_eq!(needs("[[stage]]\nuse = 'url_filter'\ncolumn = 'link'"), ["link"]);
+        let words = "[[stage]]\nuse = 'bad_words'\nwords = 'Cargo.toml'\n";
+        assert_eq!(needs(words), ["language"]);
+        assert!(needs(&format!("[[stage]]\nuse = 'language'\n{words}")).is_empty());
+        assert!(needs(&format!("{words}language_column = ''")).is_empty());
+    }
+
+    #[test]
     fn two_stages_of_a_name_are_refused() {
         check_refused(
             "[[stage]]\nuse = 'word_count'\n[[stage]]\nuse = 'word_count'",
