@@ -4,6 +4,7 @@ use crate::stage::Entry;
 
 pub mod bad_words;
 pub mod c4;
+pub mod c4_paragraphs;
 mod char_counts;
 pub mod char_ratio;
 pub mod fineweb_quality;
@@ -27,6 +28,7 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
     Entry::editor::<c4::C4>(),
+    Entry::filter::<c4_paragraphs::C4Paragraphs>(),
     Entry::filter::<fineweb_quality::FinewebQuality>(),
 ];
 
