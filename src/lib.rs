@@ -3,7 +3,7 @@
 //!
 //! This page is the map of the code; ARCHITECTURE.md tells how a run works.
 //!
-//! - **One document.** [`text`] cuts and classifies characters, [`pii`] finds what points at a person; a [`doc::Doc`] is what a stage sees. [`stage`]
+//! - **One document.** [`encoding`] makes text of bytes, [`text`] cuts and classifies characters, [`pii`] finds what points at a person; a [`doc::Doc`] is what a stage sees. [`stage`]
 //!   says what stages may do: a normalizer cannot drop, a filter cannot rewrite.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
@@ -41,6 +41,7 @@ pub mod cli;
 pub mod cluster;
 pub mod corpus;
 pub mod doc;
+pub mod encoding;
 pub mod engine;
 pub mod error;
 pub mod exchange;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doc::Columns;
+use crate::encoding::Encoding;
 use crate::error::{self, Error, Result};
 use crate::stage::{Duplicates, Entry, IndexUse, Need, NeedKind, Stage};
 use crate::{annotate, corpus, filter, normalize};
@@ -57,13 +58,23 @@ pub struct InputSettings {
     pub text_column: String,
     /// The column that names a document; it need not be there.
     pub id_column: String,
+    /// How texts are encoded: `utf-8`; `detect`, where that is to be found out for each line of JSON Lines and each
+    /// text of a Parquet column of bytes; or a label of the WHATWG Encoding Standard, such as `gb18030` or
+    /// `windows-1252`. What cannot be decoded without loss is rejected.
+    pub encoding: Encoding,
     /// Lets a stage replace an input column of the same name.
     pub replace_columns: bool,
 }
 
 impl Default for InputSettings {
     fn default() -> Self {
-        Self { files: Vec::new(), text_column: "text".into(), id_column: "id".into(), replace_columns: false }
+        Self {
+            files: Vec::new(),
+            text_column: "text".into(),
+            id_column: "id".into(),
+            encoding: Encoding::Utf8,
+            replace_columns: false,
+        }
     }
 }
 
@@ -589,7 +600,7 @@ mod tests {
         check_refused(
             "[input]\ntext_colum = 'body'",
             "p.toml: `input`: unknown field `text_colum`, expected one of `files`, `text_column`, `id_column`, \
-             `replace_columns`; did you mean `text_column`?",
+             `encoding`, `replace_columns`; did you mean `text_column`?",
         );
     }
 
