@@ -28,13 +28,13 @@ pub trait Filter: Send + Sync {
     /// Keep it, or drop it with a reason. The same text must always give the same verdict.
     fn judge(&self, doc: &Doc<'_>) -> Verdict;
 
-    /// The reasons it can give, for listings.
-    fn reasons(&self) -> &'static [&'static str];
-
-    /// The input columns it looks at.
+    /// The columns it looks at.
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }
+
+    /// The reasons it can give, for listings.
+    fn reasons(&self) -> &'static [&'static str];
 
     /// What must be set before it is of any use, since there is no default for it. A pipeline with such a stage
     /// is refused.
@@ -47,6 +47,11 @@ pub trait Filter: Send + Sync {
 pub trait Editor: Send + Sync {
     /// What becomes of the document.
     fn edit(&self, doc: &Doc<'_>) -> Edit;
+
+    /// The columns it looks at.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
 
     /// The reasons it can give for a drop, for listings.
     fn reasons(&self) -> &'static [&'static str];
@@ -615,12 +620,13 @@ impl Stage {
         }
     }
 
-    /// The input columns it looks at.
+    /// The columns it looks at, which the input or a stage before it must have.
     pub fn needs(&self) -> Vec<Need> {
         match self {
             Self::Filter(stage) => stage.needs(),
+            Self::Edit(stage) => stage.needs(),
             Self::Corpus(stage) => stage.needs(),
-            Self::Normalize(_) | Self::Edit(_) | Self::Annotate(_) => Vec::new(),
+            Self::Normalize(_) | Self::Annotate(_) => Vec::new(),
         }
     }
 
