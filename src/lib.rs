@@ -3,9 +3,9 @@
 //!
 //! This page is the map of the code; ARCHITECTURE.md tells how a run works.
 //!
-//! - **One document.** [`text`] cuts and classifies characters, [`tokenize`] finds the words that published recipes
-//!   count; a [`doc::Doc`] is what a stage sees. [`stage`] says what stages may do: a normalizer cannot drop, a
-//!   filter cannot rewrite.
+//! - **One document.** [`encoding`] makes text of bytes, [`text`] cuts and classifies characters, [`tokenize`] finds
+//!   the words that published recipes count, [`pii`] finds what points at a person; a [`doc::Doc`] is what a stage sees.
+//!   [`stage`] says what stages may do: a normalizer cannot drop, a filter cannot rewrite.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
 //! - **From a file of settings to work.** [`pipeline`] reads TOML, checks all of it and cuts it into passes;
@@ -42,6 +42,7 @@ pub mod cli;
 pub mod cluster;
 pub mod corpus;
 pub mod doc;
+pub mod encoding;
 pub mod engine;
 pub mod error;
 pub mod exchange;
@@ -50,6 +51,7 @@ pub mod fleet;
 pub mod format;
 pub mod normalize;
 pub mod pairs;
+pub mod pii;
 pub mod pipeline;
 pub mod plan;
 pub mod report;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doc::Columns;
+use crate::encoding::Encoding;
 use crate::error::{self, Error, Result};
 use crate::stage::{Duplicates, Entry, IndexUse, Need, NeedKind, Stage};
 use crate::{annotate, corpus, filter, normalize};
@@ -57,13 +58,23 @@ pub struct InputSettings {
     pub text_column: String,
     /// The column that names a document; it need not be there.
     pub id_column: String,
+    /// How texts are encoded: `utf-8`; `detect`, where that is to be found out for each line of JSON Lines and each
+    /// text of a Parquet column of bytes; or a label of the WHATWG Encoding Standard, such as `gb18030` or
+    /// `windows-1252`. What cannot be decoded without loss is rejected.
+    pub encoding: Encoding,
     /// Lets a stage replace an input column of the same name.
     pub replace_columns: bool,
 }
 
 impl Default for InputSettings {
     fn default() -> Self {
-        Self { files: Vec::new(), text_column: "text".into(), id_column: "id".into(), replace_columns: false }
+        Self {
+            files: Vec::new(),
+            text_column: "text".into(),
+            id_column: "id".into(),
+            encoding: Encoding::Utf8,
+            replace_columns: false,
+        }
     }
 }
 
@@ -369,6 +380,9 @@ impl Pipeline {
                     "{place}: this name is taken by an earlier stage; give it another with `name = \"…\"`"
                 ));
             }
+            if let Some(lacks) = spec.stage.lacks() {
+                return Err(format!("{place}: {lacks}"));
+            }
             for field in spec.stage.columns() {
                 if let Some(other) = columns.insert(field.name().clone(), &spec.name) {
                     return Err(format!(
@@ -586,7 +600,7 @@ mod tests {
         check_refused(
             "[input]\ntext_colum = 'body'",
             "p.toml: `input`: unknown field `text_colum`, expected one of `files`, `text_column`, `id_column`, \
-             `replace_columns`; did you mean `text_column`?",
+             `encoding`, `replace_columns`; did you mean `text_column`?",
         );
     }
 
@@ -606,6 +620,26 @@ mod tests {
             &named("reader"),
             "p.toml: stage 1 (reader): reports call the reading itself `reader`; give the stage another `name`",
         );
+    }
+
+    #[test]
+    fn a_filter_without_its_list_is_refused() {
+        check_refused(
+            "[[stage]]\nuse = 'bad_words'",
+            "p.toml: stage 1 (bad_words): `words` names no list; give it a file, or a folder of files",
+        );
+    }
+
+    #[test]
+    fn filters_look_at_columns() {
+        let needs = |text: &str| -> Vec<String> {
+            parse(text).expect("a good pipeline").needs().into_keys().map(|need| need.column).collect()
+        };
+        assert_eq!(needs("[[stage]]\nuse = 'url_filter'\ncolumn = 'link'"), ["link"]);
+        let words = "[[stage]]\nuse = 'bad_words'\nwords = 'Cargo.toml'\n";
+        assert_eq!(needs(words), ["language"]);
+        assert!(needs(&format!("[[stage]]\nuse = 'language'\n{words}")).is_empty());
+        assert!(needs(&format!("{words}language_column = ''")).is_empty());
     }
 
     #[test]

@@ -35,6 +35,12 @@ pub trait Filter: Send + Sync {
 
     /// The reasons it can give, for listings.
     fn reasons(&self) -> &'static [&'static str];
+
+    /// What must be set before it is of any use, since there is no default for it. A pipeline with such a stage
+    /// is refused.
+    fn lacks(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Rewrites and judges in one walk, as some published recipes do. Prefer the pure kinds.
@@ -631,6 +637,14 @@ impl Stage {
             Self::Edit(stage) => stage.needs(),
             Self::Corpus(stage) => stage.needs(),
             Self::Normalize(_) | Self::Annotate(_) => Vec::new(),
+        }
+    }
+
+    /// What must be set before it is of any use.
+    pub fn lacks(&self) -> Option<&'static str> {
+        match self {
+            Self::Filter(stage) => stage.lacks(),
+            _ => None,
         }
     }
 

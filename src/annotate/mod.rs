@@ -6,6 +6,7 @@ pub mod content_key;
 pub mod counts;
 pub mod language;
 pub mod origin_key;
+pub mod pii_counts;
 
 /// Every annotator: the names of a document first, then what it is.
 pub const ALL: &[Entry] = &[
@@ -13,6 +14,7 @@ pub const ALL: &[Entry] = &[
     Entry::annotator::<content_key::ContentKey>(),
     Entry::annotator::<counts::Counts>(),
     Entry::annotator::<language::Language>(),
+    Entry::annotator::<pii_counts::PiiCounts>(),
 ];
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use super::{LogFormat, out, progress};
 use crate::budget::Progress;
 use crate::chain::NULL_TEXT;
+use crate::encoding::Encoding;
 use crate::engine::local::Local;
 use crate::engine::recut::Recut;
 use crate::engine::{self, Engine};
@@ -74,7 +75,7 @@ pub struct Work {
     /// Read only the first N rows.
     #[arg(long, value_name = "N", value_parser = parse_whole::<u64>, allow_negative_numbers = true)]
     pub limit: Option<u64>,
-    /// What the columns of the input are called.
+    /// What the columns of the input are called, and how texts are encoded.
     #[command(flatten)]
     pub columns: InputColumns,
     /// Threads for reading, stages and writing; all cores by default.
@@ -123,7 +124,7 @@ impl TaskSize {
     }
 }
 
-/// What the columns of the input are called.
+/// What the columns of the input are called, and how texts are encoded.
 #[derive(Args)]
 pub struct InputColumns {
     /// The column that holds the text.
@@ -132,6 +133,9 @@ pub struct InputColumns {
     /// The column that names a document.
     #[arg(long, value_name = "COLUMN")]
     pub id_column: Option<String>,
+    /// How texts are encoded: `utf-8`, `detect` to have that found out for each of them, or a label such as `gb18030`.
+    #[arg(long, value_name = "ENCODING")]
+    pub encoding: Option<Encoding>,
     /// Let stages replace input columns of the same name.
     #[arg(long)]
     pub replace_columns: bool,
@@ -287,6 +291,7 @@ impl InputColumns {
     pub fn over(&self, table: &mut toml::Table) {
         set(table, "input", "text_column", self.text_column.clone().map(Into::into));
         set(table, "input", "id_column", self.id_column.clone().map(Into::into));
+        set(table, "input", "encoding", self.encoding.map(|encoding| encoding.to_string().into()));
         set(table, "input", "replace_columns", self.replace_columns.then(|| true.into()));
     }
 }

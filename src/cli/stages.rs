@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn every_page_ends_in_lines_that_pass_check() {
-        for entry in pipeline::entries() {
+        // Where something has no default, the page says what it is for.
+        for entry in pipeline::entries().filter(|entry| built(entry).lacks().is_none()) {
             let page = page(entry);
             let at = page.find("[[stage]]").expect(entry.name);
             Pipeline::parse(&page[at..], entry.name).map(drop).expect(entry.name);

@@ -16,6 +16,7 @@ use super::run::read_table;
 use super::{out, several};
 use crate::chain::NULL_TEXT;
 use crate::doc::{Columns, Doc, Value};
+use crate::encoding::UNDECODABLE;
 use crate::error::Error;
 use crate::pipeline::{DOOR, Pipeline, StageSpec};
 use crate::report::table::count;
@@ -79,10 +80,18 @@ impl Try {
     fn text(&self, pipeline: &Pipeline) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
         self.open()?.read_to_end(&mut bytes).with_context(|| self.place())?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            Error::refused(format!("{}: the text is not UTF-8 from byte {at} on", self.place()))
-        })?;
+        let encoding = pipeline.input.encoding;
+        let text = match encoding.decode(&bytes) {
+            Ok(text) => text.into_owned(),
+            Err(UNDECODABLE) => {
+                let message = format!("{}: the text cannot be decoded (encoding = \"{encoding}\")", self.place());
+                return Err(Error::refused(message).into());
+            }
+            Err(_) => {
+                let at = std::str::from_utf8(&bytes).map_or_else(|error| error.valid_up_to(), str::len);
+                return Err(Error::refused(format!("{}: the text is not UTF-8 from byte {at} on", self.place())).into());
+            }
+        };
         let beside = Beside { given: self.columns.iter().cloned().collect(), added: Vec::new() };
         let tried = Trial::of(pipeline, &text, beside, self.all);
         if self.show == Show::Text {
@@ -177,8 +186,8 @@ struct Line {
 impl Line {
     /// Reads a line as the reader of a run would; the reason why it would be rejected if it is no document.
     fn read(line: &[u8], pipeline: &Pipeline) -> Result<Self, String> {
-        let line = std::str::from_utf8(line).map_err(|_| "invalid_utf8")?;
-        let fields: serde_json::Map<String, Json> = serde_json::from_str(line).map_err(|_| "invalid_json")?;
+        let line = pipeline.input.encoding.decode(line)?;
+        let fields: serde_json::Map<String, Json> = serde_json::from_str(&line).map_err(|_| "invalid_json")?;
         let text = match fields.get(&pipeline.input.text_column) {
             Some(Json::String(text)) => text.clone(),
             Some(Json::Null) => return Err(NULL_TEXT.into()),

@@ -465,7 +465,8 @@ struct Input {
 impl Input {
     fn inspect(pipeline: &Pipeline, inputs: &[String], output: Option<&Folder>) -> Result<Self> {
         let settings = &pipeline.input;
-        let mut files = input::find(inputs)?;
+        let files = input::find(inputs)?.into_iter().map(|file| file.encoded(settings.encoding));
+        let mut files: Vec<InputFile> = files.collect();
         if let Some(output) = output {
             // A run that is continued with its output below its input does not read what it wrote itself.
             let own = output.real_location_of("");

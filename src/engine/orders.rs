@@ -235,7 +235,11 @@ impl Known {
         let passes = Passes::new(&pipeline, columns.schema())?;
         let mut folders = BTreeMap::new();
         let files = brief.files.into_iter();
-        let files = files.map(|at| InputFile::at(&mut folders, &at.location, at.name, at.size, at.etag));
+        let encoding = pipeline.input.encoding;
+        let files = files.map(|at| {
+            let file = InputFile::at(&mut folders, &at.location, at.name, at.size, at.etag)?;
+            Ok(file.encoded(encoding))
+        });
         Ok(Self { files: files.collect::<Result<_>>()?, tasks: brief.tasks, run_dir, passes })
     }
 

@@ -2,7 +2,9 @@
 
 use crate::stage::Entry;
 
+pub mod bad_words;
 pub mod c4;
+pub mod c4_paragraphs;
 mod char_counts;
 pub mod char_ratio;
 pub mod fineweb_quality;
@@ -11,20 +13,25 @@ mod golden;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod line_rules;
+mod list_file;
 pub mod symbol_ratio;
 pub mod threshold;
+pub mod url_filter;
 pub mod word_count;
 mod words;
 
 /// Every filter, in the order they are listed to users: cheap and general first, whole recipes last.
 pub const ALL: &[Entry] = &[
+    Entry::filter::<url_filter::UrlFilter>(),
     Entry::filter::<word_count::WordCount>(),
     Entry::filter::<symbol_ratio::SymbolRatio>(),
     Entry::filter::<char_ratio::CharRatio>(),
+    Entry::filter::<bad_words::BadWords>(),
     Entry::editor::<line_rules::LineRules>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
     Entry::editor::<c4::C4>(),
+    Entry::filter::<c4_paragraphs::C4Paragraphs>(),
     Entry::filter::<fineweb_quality::FinewebQuality>(),
 ];
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use globset::GlobBuilder;
 
 use super::Format;
+use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::store::{Folder, Found, ReadAt};
 
@@ -26,12 +27,15 @@ pub struct InputFile {
     pub size: u64,
     /// What changes when the content does.
     pub etag: String,
+    /// How its texts are encoded.
+    pub encoding: Encoding,
 }
 
 impl InputFile {
     fn new(folder: &Folder, found: Found, format: Format) -> Self {
         let name = folder.name_of(&found.path);
-        Self { folder: folder.clone(), path: found.path, name, format, size: found.size, etag: found.etag }
+        let encoding = Encoding::Utf8;
+        Self { folder: folder.clone(), path: found.path, name, format, size: found.size, etag: found.etag, encoding }
     }
 
     /// A file of this program's own making, below `folder`.
@@ -55,7 +59,13 @@ impl InputFile {
             None => folders.entry(parent.to_owned()).or_insert(Folder::parse(parent)?).clone(),
         };
         let format = Format::of_name(path).ok_or_else(|| Error::io(location, "the name does not tell the format"))?;
-        Ok(Self { folder, path: path.to_owned(), name, format, size, etag })
+        Ok(Self { folder, path: path.to_owned(), name, format, size, etag, encoding: Encoding::Utf8 })
+    }
+
+    /// The same file, its texts encoded in another way than in UTF-8.
+    #[must_use]
+    pub fn encoded(self, encoding: Encoding) -> Self {
+        Self { encoding, ..self }
     }
 
     /// Where it is, seen from anywhere: a full path or a URL.

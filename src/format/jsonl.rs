@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 
 use super::ahead::Ahead;
 use super::{Chunk, ChunkReader, Compression};
+use crate::encoding::{Encoding, INVALID_UTF8};
 use crate::error::{Error, Result};
 use crate::store::ReadAt;
 
@@ -64,6 +65,7 @@ impl Ids {
 pub struct Lines {
     bytes: Vec<u8>,
     n_rows: u64,
+    encoding: Encoding,
 }
 
 /// Cuts a file, or a part of one, into runs of lines.
@@ -79,16 +81,18 @@ pub struct LineReader {
     /// How many lines have been handed over.
     n_lines: u64,
     done: bool,
+    encoding: Encoding,
 }
 
 impl LineReader {
-    /// Opens a file, called `name` in errors, or the lines that begin in a `range` of it.
+    /// Opens a file, called `name` in errors, or the lines that begin in a `range` of it. Lines are encoded so.
     pub fn open(
         file: Arc<dyn ReadAt>,
         name: &str,
         compression: Compression,
         range: Option<Range<u64>>,
         window: u64,
+        encoding: Encoding,
     ) -> Result<Self> {
         let size = file.size();
         // A line that begins at `start` is ours; to know whether one does, look at the byte before.
@@ -109,6 +113,7 @@ impl LineReader {
             end: range.as_ref().map(|range| range.end),
             n_lines: 0,
             done: false,
+            encoding,
         };
         if range.is_some_and(|range| range.start > 0) {
             lines.skip_line()?;
@@ -127,7 +132,8 @@ impl LineReader {
         let whole =
             if more { memchr::memrchr(b'\n', &self.pending).map_or(0, |at| at + 1) } else { self.pending.len() };
         let ids = rows(&self.pending[..whole]).filter_map(|line| {
-            let fields = parse(line).ok()?;
+            let line = self.encoding.decode(line).ok()?;
+            let fields = parse(&line).ok()?;
             let (_, value) = fields.0.iter().rfind(|(name, _)| name == id_column)?;
             let number = |id| Ids { least: id, most: id };
             (value.get() != "null").then(|| value.get().parse().map_or(Ids::TEXT, number))
@@ -250,7 +256,7 @@ impl ChunkReader for LineReader {
             };
             if !bytes.is_empty() {
                 self.n_lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
-                return Ok(Some(Chunk::Lines(Lines::new(bytes))));
+                return Ok(Some(Chunk::Lines(Lines::new(bytes, self.encoding))));
             }
         }
         Ok(None)
@@ -283,9 +289,9 @@ impl Read for Broken {
 struct Again(String);
 
 impl Lines {
-    fn new(bytes: Vec<u8>) -> Self {
+    fn new(bytes: Vec<u8>, encoding: Encoding) -> Self {
         let n_rows = rows(&bytes).count() as u64;
-        Self { bytes, n_rows }
+        Self { bytes, n_rows, encoding }
     }
 
     /// The number of rows: lines that are not blank.
@@ -326,11 +332,14 @@ impl Lines {
         let mut rest = String::new();
         for line in rows(&self.bytes) {
             rest.clear();
-            let parsed = parse(line);
+            // Whole lines are decoded: in some encodings a backslash or a quote can be the second half of a character.
+            let decoded = self.encoding.decode(line);
+            let parsed = decoded.as_deref().map_err(|reason| *reason).and_then(parse);
             let mut save = |columns: &mut Vec<Column>, reason| {
                 bad.push((n_rows, reason));
                 if let Some(text) = text.filter(|&text| columns[text].len() == n_rows) {
-                    columns[text].strings().append_value(String::from_utf8_lossy(line));
+                    let lossy = || String::from_utf8_lossy(line);
+                    columns[text].strings().append_value(decoded.as_deref().map_or_else(|_| lossy(), Cow::Borrowed));
                 }
             };
             match parsed {
@@ -354,7 +363,7 @@ impl Lines {
                         }
                         if known == text {
                             let no_string =
-                                if value.get().starts_with('"') { "invalid_utf8" } else { "text_not_a_string" };
+                                if value.get().starts_with('"') { INVALID_UTF8 } else { "text_not_a_string" };
                             save(&mut columns, no_string);
                         } else if extra.is_some() {
                             add_field(&mut rest, name, value.get());
@@ -408,9 +417,8 @@ pub(super) fn add_field(object: &mut String, name: &str, value: &str) {
 /// The fields of a JSON object, in order, values unparsed.
 pub(super) struct Fields<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
-fn parse(line: &[u8]) -> Result<Fields<'_>, &'static str> {
-    let text = std::str::from_utf8(line).map_err(|_| "invalid_utf8")?;
-    serde_json::from_str(text).map_err(|_| "invalid_json")
+fn parse(line: &str) -> Result<Fields<'_>, &'static str> {
+    serde_json::from_str(line).map_err(|_| "invalid_json")
 }
 
 impl<'de> Deserialize<'de> for Fields<'de> {
@@ -582,14 +590,14 @@ mod tests {
     fn read(bytes: &[u8], compression: Compression, range: Option<Range<u64>>) -> (Vec<Vec<u8>>, Option<String>) {
         let mut got = Vec::new();
         let file = Arc::new(Memory(bytes.to_vec()));
-        let mut reader = match LineReader::open(file, "f", compression, range, 64 << 10) {
+        let mut reader = match LineReader::open(file, "f", compression, range, 64 << 10, Encoding::Utf8) {
             Ok(reader) => reader,
             Err(error) => return (got, Some(error.to_string())),
         };
         loop {
             match reader.next_chunk() {
                 Ok(Some(Chunk::Lines(lines))) => got.extend(rows(&lines.bytes).map(<[u8]>::to_vec)),
-                Ok(Some(Chunk::Batch(_))) => unreachable!("lines are no batch"),
+                Ok(Some(Chunk::Batch(..))) => unreachable!("lines are no batch"),
                 Ok(None) => return (got, None),
                 Err(error) => return (got, Some(error.to_string())),
             }
@@ -620,7 +628,7 @@ mod tests {
 
         #[test]
         fn a_truncated_run_has_its_first_rows(lines in prop::collection::vec("[a-c]{0,3}\r?", 0..12), n in 0u64..14) {
-            let mut all = Lines::new(lines.join("\n").into_bytes());
+            let mut all = Lines::new(lines.join("\n").into_bytes(), Encoding::Utf8);
             let expected: Vec<_> = rows(&all.bytes).take(n as usize).map(<[u8]>::to_vec).collect();
             all.truncate(n);
             prop_assert_eq!(all.n_rows(), expected.len() as u64);
@@ -660,7 +668,7 @@ mod tests {
                 _ => lines.clone().into_bytes(),
             };
             let file = Arc::new(Memory(bytes));
-            let mut reader = LineReader::open(file, "f", compression, None, 64 << 10).expect("sound");
+            let mut reader = LineReader::open(file, "f", compression, None, 64 << 10, Encoding::Utf8).expect("sound");
             assert_eq!(reader.ids_ahead("id").map(Ids::data_type).as_ref(), expected, "{ids:?}");
         }
     }
@@ -681,10 +689,15 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, expected: &[(&str, Option<&str>)], bad: Option<&str>) {
+        check_bytes(line.as_bytes(), Encoding::Utf8, expected, bad);
+    }
+
+    #[track_caller]
+    fn check_bytes(line: &[u8], encoding: Encoding, expected: &[(&str, Option<&str>)], bad: Option<&str>) {
         let fields =
             [("id", DataType::Utf8), ("text", DataType::Utf8), ("n", DataType::Int32), (EXTRA, DataType::Utf8)];
         let schema = Arc::new(Schema::new(fields.map(|(name, ty)| Field::new(name, ty, true)).to_vec()));
-        let (batch, got_bad) = Lines::new(line.as_bytes().to_vec()).decode(&schema, "text");
+        let (batch, got_bad) = Lines::new(line.to_vec(), encoding).decode(&schema, "text");
         assert_eq!(got_bad.first().map(|(_, reason)| *reason), bad);
         for (name, value) in expected {
             let column =
@@ -716,5 +729,35 @@ mod tests {
             Some("text_not_a_string"),
         );
         check(r#"{"text": "\ud800"}"#, &[("text", Some(r#"{"text": "\ud800"}"#))], Some("invalid_utf8"));
+    }
+
+    #[test]
+    fn lines_are_decoded_before_they_are_parsed() {
+        // The second byte of each of these is that of a backslash or of another ASCII character.
+        for (label, text) in [("shift_jis", "表示ソフト能力"), ("big5", "許功蓋"), ("gb18030", "㐀誠乗")] {
+            let line = format!(r#"{{"id": "{text}", "text": "{text}\n"}}"#);
+            let bytes = encoding_rs::Encoding::for_label(label.as_bytes()).expect("a label").encode(&line).0;
+            let encoding = label.parse().expect("a label");
+            check_bytes(&bytes, encoding, &[("id", Some(text)), ("text", Some(&format!("{text}\n")))], None);
+            let lossy = String::from_utf8_lossy(&bytes);
+            check_bytes(&bytes, Encoding::Utf8, &[("text", Some(&*lossy))], Some("invalid_utf8"));
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_decoded_is_saved_as_far_as_it_goes() {
+        let detect = |line: &[u8], text, bad| check_bytes(line, Encoding::Detect, &[("text", Some(text))], bad);
+        detect(b"{\"text\": \"\xff\x00\"}", "{\"text\": \"\u{fffd}\0\"}", Some("undecodable"));
+        detect("{\"text\": \"字\"}".as_bytes(), "字", None);
+        let gbk = encoding_rs::GBK.encode("[\"河水慢慢地流过村庄，孩子们在树下读书\"").0;
+        detect(&gbk, "[\"河水慢慢地流过村庄，孩子们在树下读书\"", Some("invalid_json"));
+    }
+
+    #[test]
+    fn ids_ahead_are_found_in_any_encoding() {
+        let bytes = encoding_rs::GBK.encode("{\"text\": \"河水\", \"id\": 7}\n").0.into_owned();
+        let gbk = "gbk".parse().expect("a label");
+        let reader = LineReader::open(Arc::new(Memory(bytes)), "f", Compression::None, None, 64 << 10, gbk);
+        assert_eq!(reader.expect("sound").ids_ahead("id").map(Ids::data_type), Some(DataType::Int64));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringViewBuilder};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 
+use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::plan::{Layout, Part, Piece};
 use crate::schema;
@@ -118,7 +119,8 @@ fn try_inspect(file: &InputFile, text_column: &str, id_column: &str) -> Result<I
         Format::Parquet => {
             let parquet = parquet::ParquetFile::open(reader, &file.name)?;
             let schema = parquet.schema();
-            text_type(&schema, text_column).map_err(|message| Error::shard(&file.name, message))?;
+            let schema = with_text(&schema, text_column, file.encoding);
+            let schema = schema.map_err(|message| Error::shard(&file.name, message))?;
             let mut names = BTreeSet::new();
             if let Some(twice) = schema.fields().iter().find(|field| !names.insert(field.name())) {
                 let message = format!("there are two columns `{}`; rename one of them", twice.name());
@@ -129,7 +131,7 @@ fn try_inspect(file: &InputFile, text_column: &str, id_column: &str) -> Result<I
         Format::JsonLines(compression) => {
             let layout = if compression == Compression::None { Layout::Lines } else { Layout::Stream };
             // A stream that is broken is met again, and reported, when it is read for good.
-            let lines = jsonl::LineReader::open(reader, &file.name, compression, None, 0).ok();
+            let lines = jsonl::LineReader::open(reader, &file.name, compression, None, 0, file.encoding).ok();
             let ids = lines.and_then(|mut lines| lines.ids_ahead(id_column));
             Ok(Inspected { layout, schema: None, ids })
         }
@@ -152,30 +154,44 @@ fn check_content(file: &InputFile, reader: &dyn ReadAt) -> Result<()> {
     Ok(())
 }
 
-/// The type of the text column, or what is wrong with it.
-pub fn text_type(schema: &Schema, text_column: &str) -> Result<DataType, String> {
-    let Ok(field) = schema.field_with_name(text_column) else {
+/// The columns of a file, the text as a string; or what is wrong with the column of the text. Bytes are text if it is
+/// said how they are encoded.
+fn with_text(schema: &SchemaRef, text_column: &str, encoding: Encoding) -> Result<SchemaRef, String> {
+    let Ok(index) = schema.index_of(text_column) else {
         let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         return Err(format!(
             "there is no column `{text_column}`; the columns are {}; name the one with the text with --text-column",
             names.join(", ")
         ));
     };
+    let field = schema.field(index);
     let string = match field.data_type() {
         DataType::Dictionary(_, value) => value.as_ref(),
         other => other,
     };
-    if matches!(string, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
-        Ok(field.data_type().clone())
-    } else {
-        Err(format!("column `{text_column}` is {}, not text", field.data_type()))
+    let decoded = match string {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => return Ok(schema.clone()),
+        DataType::Binary => DataType::Utf8,
+        DataType::LargeBinary => DataType::LargeUtf8,
+        DataType::BinaryView => DataType::Utf8View,
+        _ => return Err(format!("column `{text_column}` is {}, not text", field.data_type())),
+    };
+    if encoding == Encoding::Utf8 {
+        return Err(format!(
+            "column `{text_column}` is {}, not text; say how it is encoded with --encoding, or have it found out with \
+             --encoding detect",
+            field.data_type()
+        ));
     }
+    let mut fields = schema.fields().to_vec();
+    fields[index] = Arc::new(field.clone().with_data_type(decoded));
+    Ok(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())))
 }
 
 /// What a reader hands over: bytes that still have to become documents, which any thread can do.
 pub enum Chunk {
-    /// A batch of Parquet, its text not yet checked for UTF-8.
-    Batch(RecordBatch),
+    /// A batch of Parquet, its text not yet decoded.
+    Batch(RecordBatch, Encoding),
     /// Some lines.
     Lines(jsonl::Lines),
 }
@@ -195,7 +211,7 @@ impl Chunk {
     /// The memory it holds.
     pub fn n_bytes(&self) -> usize {
         match self {
-            Self::Batch(batch) => batch.get_array_memory_size(),
+            Self::Batch(batch, _) => batch.get_array_memory_size(),
             Self::Lines(lines) => lines.n_bytes(),
         }
     }
@@ -208,7 +224,7 @@ impl Chunk {
             None => column.get_array_memory_size(),
         };
         match self {
-            Self::Batch(batch) => batch.columns().iter().map(of_column).sum::<usize>() as u64,
+            Self::Batch(batch, _) => batch.columns().iter().map(of_column).sum::<usize>() as u64,
             Self::Lines(lines) => lines.n_bytes() as u64,
         }
     }
@@ -216,7 +232,7 @@ impl Chunk {
     /// The number of rows.
     pub fn n_rows(&self) -> u64 {
         match self {
-            Self::Batch(batch) => batch.num_rows() as u64,
+            Self::Batch(batch, _) => batch.num_rows() as u64,
             Self::Lines(lines) => lines.n_rows(),
         }
     }
@@ -224,8 +240,8 @@ impl Chunk {
     /// Leaves only the first `rows` rows.
     pub fn truncate(&mut self, rows: u64) {
         match self {
-            Self::Batch(batch) if (batch.num_rows() as u64) > rows => *batch = batch.slice(0, rows as usize),
-            Self::Batch(_) => {}
+            Self::Batch(batch, _) if (batch.num_rows() as u64) > rows => *batch = batch.slice(0, rows as usize),
+            Self::Batch(..) => {}
             Self::Lines(lines) => lines.truncate(rows),
         }
     }
@@ -233,7 +249,7 @@ impl Chunk {
     /// Turns it into documents of `schema`, but for the text, which is `Utf8View` in any case.
     pub fn decode(self, schema: &SchemaRef, text_column: &str) -> Result<Decoded, String> {
         let (batch, bad) = match self {
-            Self::Batch(batch) => check_text(&batch, text_column)?,
+            Self::Batch(batch, encoding) => decode_text(&batch, text_column, encoding)?,
             Self::Lines(lines) => lines.decode(schema, text_column),
         };
         let batch = schema::fit(&batch, &on_its_way(schema, text_column)).map_err(|error| error.to_string())?;
@@ -241,18 +257,24 @@ impl Chunk {
     }
 }
 
-/// The text column, read as bytes, as text: rows that are not UTF-8 are repaired and reported.
-fn check_text(batch: &RecordBatch, text_column: &str) -> Result<(RecordBatch, BadRows), String> {
+/// The text column, read as bytes, as text: rows that cannot be decoded are repaired and reported.
+fn decode_text(batch: &RecordBatch, text_column: &str, encoding: Encoding) -> Result<(RecordBatch, BadRows), String> {
     let Ok(index) = batch.schema_ref().index_of(text_column) else { return Ok((batch.clone(), Vec::new())) };
     let Some(bytes) = batch.column(index).as_binary_view_opt() else { return Ok((batch.clone(), Vec::new())) };
     let mut bad = Vec::new();
-    let text = text_of(bytes).unwrap_or_else(|| {
+    // What is UTF-8 is nothing else, unless the user says so.
+    let is_copied = matches!(encoding, Encoding::Of(_));
+    let as_it_is = if is_copied { None } else { text_of(bytes) };
+    let text = as_it_is.unwrap_or_else(|| {
         let mut builder = StringViewBuilder::new();
         for (row, value) in bytes.iter().enumerate() {
-            if value.is_some_and(|value| std::str::from_utf8(value).is_err()) {
-                bad.push((row, "invalid_utf8"));
-            }
-            builder.append_option(value.map(String::from_utf8_lossy));
+            let decoded = value.map(|value| {
+                encoding.decode(value).unwrap_or_else(|reason| {
+                    bad.push((row, reason));
+                    String::from_utf8_lossy(value)
+                })
+            });
+            builder.append_option(decoded);
         }
         builder.finish()
     });
@@ -298,21 +320,22 @@ pub fn open(file: &InputFile, piece: &Piece, columns: &Columns, window: u64) -> 
         Format::Parquet => {
             let parquet = parquet::ParquetFile::open(reader, &file.name)?;
             if !columns.text.is_empty() {
-                text_type(&parquet.schema(), &columns.text).map_err(|message| Error::shard(&file.name, message))?;
+                let schema = with_text(&parquet.schema(), &columns.text, file.encoding);
+                schema.map_err(|message| Error::shard(&file.name, message))?;
             }
             let n_groups = parquet.row_groups().len();
             let groups = match piece.part {
                 Part::RowGroups { first, end } => first..end.min(n_groups),
                 Part::All | Part::Bytes { .. } => 0..n_groups,
             };
-            Ok(Box::new(parquet.read(groups, columns, window)?))
+            Ok(Box::new(parquet.read(groups, columns, window, file.encoding)?))
         }
         Format::JsonLines(compression) => {
             let range = match piece.part {
                 Part::Bytes { start, end } => Some(start..end),
                 Part::All | Part::RowGroups { .. } => None,
             };
-            Ok(Box::new(jsonl::LineReader::open(reader, &file.name, compression, range, window)?))
+            Ok(Box::new(jsonl::LineReader::open(reader, &file.name, compression, range, window, file.encoding)?))
         }
     }
 }
@@ -329,5 +352,71 @@ pub struct Columns {
 impl Columns {
     fn wants(&self, name: &str) -> bool {
         name == self.text || self.others.as_ref().is_none_or(|others| others.iter().any(|other| other == name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::parquet::arrow::ArrowWriter;
+    use arrow::array::{BinaryArray, StringArray};
+
+    use super::*;
+
+    /// A file with texts of these bytes, in a folder of its own.
+    fn file_of(texts: &[&[u8]]) -> (tempfile::TempDir, InputFile) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..texts.len()).map(|i| i.to_string())));
+        let texts: ArrayRef = Arc::new(BinaryArray::from_iter_values(texts));
+        let batch = RecordBatch::try_from_iter([("id", ids), ("text", texts)]).expect("columns");
+        let path = folder.path().join("f.parquet");
+        let file = std::fs::File::create(&path).expect("a file");
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+        writer.write(&batch).expect("written");
+        writer.close().expect("a footer");
+        let mut files = input::find(&[path.display().to_string()]).expect("a file");
+        (folder, files.remove(0))
+    }
+
+    /// The texts that are read, each with the reason why it is none.
+    fn read(file: &InputFile) -> Vec<(String, Option<&'static str>)> {
+        let inspected = inspect(file, "text", "id");
+        let schema = inspected.schema.expect("it can be read");
+        assert_eq!(schema.field_with_name("text").expect("a text").data_type(), &DataType::Utf8);
+        let columns = Columns { text: "text".into(), others: None };
+        let mut reader = open(file, &Piece { shard: 0, part: Part::All }, &columns, 1 << 20).expect("sound");
+        let mut texts = Vec::new();
+        while let Some(chunk) = reader.next_chunk().expect("sound") {
+            let Decoded { batch, bad } = chunk.decode(&schema, "text").expect("it fits");
+            let column = batch.column_by_name("text").expect("a text").as_string_view();
+            let reason = |row| bad.iter().find(|(bad, _)| *bad == row).map(|(_, reason)| *reason);
+            texts.extend(column.iter().enumerate().map(|(row, text)| (text.unwrap_or("").to_owned(), reason(row))));
+        }
+        texts
+    }
+
+    #[test]
+    fn bytes_are_text_if_it_is_said_how() {
+        let chinese = "河水慢慢地流过村庄，孩子们在树下读书，老人坐在门口晒太阳。";
+        let gbk = encoding_rs::GBK.encode(chinese).0;
+        let (_folder, file) = file_of(&[&gbk, chinese.as_bytes(), b"plain", b"\x00\xff"]);
+        let good = |text: &str| (text.to_owned(), None);
+        let noise = ("\0\u{fffd}".to_owned(), Some("undecodable"));
+        let detected = read(&file.clone().encoded(Encoding::Detect));
+        assert_eq!(detected, [good(chinese), good(chinese), good("plain"), noise.clone()]);
+        // What is said is believed, also where it is wrong.
+        let labelled = read(&file.clone().encoded("gbk".parse().expect("a label")));
+        assert_eq!((&labelled[0], &labelled[2], &labelled[3]), (&good(chinese), &good("plain"), &noise));
+        assert_ne!(labelled[1], good(chinese));
+    }
+
+    #[test]
+    fn bytes_are_no_text_if_nothing_is_said() {
+        let (_folder, file) = file_of(&[b"plain"]);
+        let Layout::Unreadable(message) = inspect(&file, "text", "id").layout else { panic!("nothing was said") };
+        assert_eq!(
+            message,
+            "column `text` is Binary, not text; say how it is encoded with --encoding, or have it found out with \
+             --encoding detect"
+        );
     }
 }

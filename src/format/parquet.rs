@@ -21,6 +21,7 @@ use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::ahead::Ahead;
 use super::{Chunk, ChunkReader, Columns};
+use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::plan::RowGroup;
 use crate::store::ReadAt;
@@ -68,8 +69,8 @@ impl ParquetFile {
             .collect()
     }
 
-    /// A reader of some row groups.
-    pub fn read(self, groups: Range<usize>, columns: &Columns, window: u64) -> Result<RowGroups> {
+    /// A reader of some row groups, in which texts are encoded so.
+    pub fn read(self, groups: Range<usize>, columns: &Columns, window: u64, encoding: Encoding) -> Result<RowGroups> {
         let (metadata, file) = (as_bytes(&self.metadata, &self.file, &columns.text), self.file);
         let metadata = metadata.map_err(|error| Error::shard(&self.name, describe(&error)))?;
         let mask = ProjectionMask::roots(
@@ -93,6 +94,7 @@ impl ParquetFile {
             current: None,
             read: 0,
             left_in_group: 0,
+            encoding,
         })
     }
 }
@@ -152,6 +154,7 @@ pub struct RowGroups {
     read: u64,
     /// The rows that the current group must still have.
     left_in_group: u64,
+    encoding: Encoding,
 }
 
 /// The batches of a row group, or of some rows of it.
@@ -261,7 +264,7 @@ impl ChunkReader for RowGroups {
         match self.next_batch() {
             Ok(batch) => {
                 self.read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-                Ok(batch.map(Chunk::Batch))
+                Ok(batch.map(|batch| Chunk::Batch(batch, self.encoding)))
             }
             Err(message) => {
                 let place = self.place();
@@ -449,10 +452,11 @@ mod tests {
     ) -> (Vec<usize>, usize, Option<String>) {
         let columns = Columns { text: "text".into(), others };
         let (mut rows, mut n_columns) = (Vec::new(), 0);
-        let mut reader = open(bytes).and_then(|file| file.read(groups, &columns, window)).expect("a footer");
+        let mut reader =
+            open(bytes).and_then(|file| file.read(groups, &columns, window, Encoding::Utf8)).expect("a footer");
         loop {
             match reader.next_chunk() {
-                Ok(Some(Chunk::Batch(batch))) => {
+                Ok(Some(Chunk::Batch(batch, _))) => {
                     n_columns = batch.num_columns();
                     rows.push(batch.num_rows());
                 }
@@ -494,9 +498,10 @@ mod tests {
         writer.write(&batch).expect("written");
         let bytes = writer.into_inner().expect("a footer");
         let columns = Columns { text: "text".into(), others: None };
-        let mut reader = open(&bytes).and_then(|file| file.read(0..1, &columns, 1 << 20)).expect("a footer");
+        let mut reader =
+            open(&bytes).and_then(|file| file.read(0..1, &columns, 1 << 20, Encoding::Utf8)).expect("a footer");
         let (mut got, mut largest) = (Vec::new(), 0);
-        while let Some(Chunk::Batch(batch)) = reader.next_chunk().expect("sound") {
+        while let Some(Chunk::Batch(batch, _)) = reader.next_chunk().expect("sound") {
             let texts = arrow::compute::cast(batch.column(0), &DataType::Utf8).expect("text");
             let texts = texts.as_string::<i32>();
             largest = largest.max(texts.values().len());
@@ -531,11 +536,12 @@ mod tests {
         writer.write(&batch).expect("written");
         let bytes = writer.into_inner().expect("a footer");
         let columns = Columns { text: "text".into(), others: None };
-        let mut reader = open(&bytes).and_then(|file| file.read(0..1, &columns, 1 << 20)).expect("a footer");
+        let mut reader =
+            open(&bytes).and_then(|file| file.read(0..1, &columns, 1 << 20, Encoding::Utf8)).expect("a footer");
         let (mut got, mut n_batches, mut work) = (Vec::new(), 0, 0);
         while let Some(chunk) = reader.next_chunk().expect("sound") {
             work += chunk.source_bytes();
-            let Chunk::Batch(batch) = chunk else { unreachable!("a batch is no lines") };
+            let Chunk::Batch(batch, _) = chunk else { unreachable!("a batch is no lines") };
             assert!(batch.get_array_memory_size() < 12 << 20, "{} bytes", batch.get_array_memory_size());
             let texts = batch.column(0).as_binary_view();
             got.extend(texts.iter().map(|text| String::from_utf8_lossy(text.expect("a text")).into_owned()));

@@ -3,18 +3,22 @@
 use crate::stage::Entry;
 
 pub mod control_chars;
+pub mod html_entities;
+pub mod pii;
 mod rewrite;
 pub mod unicode;
 pub mod whitespace;
 pub mod width;
 
-/// Every normalizer, in the order they are best applied: what is not seen goes before characters are composed
-/// over it, and spaces are counted when all of them are there.
+/// Every normalizer, in the order they are best applied: what is encoded is decoded first, what is not seen goes before characters are composed
+/// over it, spaces are counted when all of them are there, and digits are sought when they are plain ones.
 pub const ALL: &[Entry] = &[
+    Entry::normalizer::<html_entities::HtmlEntities>(),
     Entry::normalizer::<control_chars::ControlChars>(),
     Entry::normalizer::<unicode::Unicode>(),
     Entry::normalizer::<width::Width>(),
     Entry::normalizer::<whitespace::Whitespace>(),
+    Entry::normalizer::<pii::Pii>(),
 ];
 
 #[cfg(test)]

@@ -33,6 +33,13 @@ impl<'t> Rewrite<'t> {
         self.out.push(c);
     }
 
+    /// Puts some characters that were not there.
+    pub(super) fn put_str(&mut self, s: &str) {
+        self.copy();
+        self.kept.start = self.kept.end;
+        self.out.push_str(s);
+    }
+
     fn copy(&mut self) {
         if self.out.capacity() == 0 {
             self.out.reserve(self.text.len());
