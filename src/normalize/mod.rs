@@ -2,6 +2,7 @@
 
 use crate::stage::Entry;
 
+pub mod chinese_script;
 pub mod control_chars;
 mod rewrite;
 pub mod unicode;
@@ -14,6 +15,7 @@ pub const ALL: &[Entry] = &[
     Entry::normalizer::<control_chars::ControlChars>(),
     Entry::normalizer::<unicode::Unicode>(),
     Entry::normalizer::<width::Width>(),
+    Entry::normalizer::<chinese_script::ChineseScript>(),
     Entry::normalizer::<whitespace::Whitespace>(),
 ];
 
