@@ -3,7 +3,7 @@
 //!
 //! This page is the map of the code; ARCHITECTURE.md tells how a run works.
 //!
-//! - **One document.** [`text`] cuts and classifies characters; a [`doc::Doc`] is what a stage sees. [`stage`]
+//! - **One document.** [`text`] cuts and classifies characters, [`codepage`] knows what was decoded wrongly; a [`doc::Doc`] is what a stage sees. [`stage`]
 //!   says what stages may do: a normalizer cannot drop, a filter cannot rewrite.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
@@ -39,6 +39,7 @@ pub mod chain;
 pub mod cli;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+pub mod codepage;
 pub mod corpus;
 pub mod doc;
 pub mod engine;

@@ -6,6 +6,7 @@ pub mod c4;
 mod char_counts;
 pub mod char_ratio;
 pub mod fineweb_quality;
+pub mod garbled;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod line_rules;
@@ -18,6 +19,7 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<word_count::WordCount>(),
     Entry::filter::<symbol_ratio::SymbolRatio>(),
     Entry::filter::<char_ratio::CharRatio>(),
+    Entry::filter::<garbled::Garbled>(),
     Entry::editor::<line_rules::LineRules>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),

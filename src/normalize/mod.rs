@@ -4,14 +4,16 @@ use crate::stage::Entry;
 
 pub mod chinese_script;
 pub mod control_chars;
+pub mod mojibake;
 mod rewrite;
 pub mod unicode;
 pub mod whitespace;
 pub mod width;
 
-/// Every normalizer, in the order they are best applied: what is not seen goes before characters are composed
-/// over it, and spaces are counted when all of them are there.
+/// Every normalizer, in the order they are best applied: what was misread is repaired while its bytes are there, what
+/// is not seen goes before characters are composed over it, and spaces are counted when all of them are there.
 pub const ALL: &[Entry] = &[
+    Entry::normalizer::<mojibake::Mojibake>(),
     Entry::normalizer::<control_chars::ControlChars>(),
     Entry::normalizer::<unicode::Unicode>(),
     Entry::normalizer::<width::Width>(),
