@@ -5,6 +5,7 @@ use crate::stage::Entry;
 pub mod c4;
 mod char_counts;
 pub mod char_ratio;
+pub mod chinese_lines;
 pub mod fineweb_quality;
 pub mod garbled;
 pub mod gopher_quality;
@@ -21,6 +22,7 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<char_ratio::CharRatio>(),
     Entry::filter::<garbled::Garbled>(),
     Entry::editor::<line_rules::LineRules>(),
+    Entry::editor::<chinese_lines::ChineseLines>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
     Entry::editor::<c4::C4>(),
