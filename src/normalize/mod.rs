@@ -2,6 +2,7 @@
 
 use crate::stage::Entry;
 
+pub mod chinese_punctuation;
 pub mod chinese_script;
 pub mod control_chars;
 pub mod mojibake;
@@ -18,6 +19,7 @@ pub const ALL: &[Entry] = &[
     Entry::normalizer::<unicode::Unicode>(),
     Entry::normalizer::<width::Width>(),
     Entry::normalizer::<chinese_script::ChineseScript>(),
+    Entry::normalizer::<chinese_punctuation::ChinesePunctuation>(),
     Entry::normalizer::<whitespace::Whitespace>(),
 ];
 
