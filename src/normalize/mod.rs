@@ -2,6 +2,7 @@
 
 use crate::stage::Entry;
 
+pub mod chinese_numbers;
 pub mod chinese_punctuation;
 pub mod chinese_script;
 pub mod control_chars;
@@ -20,6 +21,7 @@ pub const ALL: &[Entry] = &[
     Entry::normalizer::<width::Width>(),
     Entry::normalizer::<chinese_script::ChineseScript>(),
     Entry::normalizer::<chinese_punctuation::ChinesePunctuation>(),
+    Entry::normalizer::<chinese_numbers::ChineseNumbers>(),
     Entry::normalizer::<whitespace::Whitespace>(),
 ];
 
