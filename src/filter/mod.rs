@@ -7,7 +7,9 @@ pub mod c4;
 pub mod c4_paragraphs;
 mod char_counts;
 pub mod char_ratio;
+pub mod chinese_lines;
 pub mod fineweb_quality;
+pub mod garbled;
 #[cfg(test)]
 mod golden;
 pub mod gopher_quality;
@@ -27,7 +29,9 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<symbol_ratio::SymbolRatio>(),
     Entry::filter::<char_ratio::CharRatio>(),
     Entry::filter::<bad_words::BadWords>(),
+    Entry::filter::<garbled::Garbled>(),
     Entry::editor::<line_rules::LineRules>(),
+    Entry::editor::<chinese_lines::ChineseLines>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
     Entry::editor::<c4::C4>(),

@@ -2,21 +2,30 @@
 
 use crate::stage::Entry;
 
+pub mod chinese_numbers;
+pub mod chinese_punctuation;
+pub mod chinese_script;
 pub mod control_chars;
 pub mod html_entities;
+pub mod mojibake;
 pub mod pii;
 mod rewrite;
 pub mod unicode;
 pub mod whitespace;
 pub mod width;
 
-/// Every normalizer, in the order they are best applied: what is encoded is decoded first, what is not seen goes before characters are composed
-/// over it, spaces are counted when all of them are there, and digits are sought when they are plain ones.
+/// Every normalizer, in the order they are best applied: what was misread is repaired while its bytes are there, what is
+/// encoded is decoded, what is not seen goes before characters are composed over it, spaces are counted when all of them
+/// are there, and digits are sought when they are plain ones.
 pub const ALL: &[Entry] = &[
+    Entry::normalizer::<mojibake::Mojibake>(),
     Entry::normalizer::<html_entities::HtmlEntities>(),
     Entry::normalizer::<control_chars::ControlChars>(),
     Entry::normalizer::<unicode::Unicode>(),
     Entry::normalizer::<width::Width>(),
+    Entry::normalizer::<chinese_script::ChineseScript>(),
+    Entry::normalizer::<chinese_punctuation::ChinesePunctuation>(),
+    Entry::normalizer::<chinese_numbers::ChineseNumbers>(),
     Entry::normalizer::<whitespace::Whitespace>(),
     Entry::normalizer::<pii::Pii>(),
 ];
