@@ -3,7 +3,8 @@
 //!
 //! This page is the map of the code; ARCHITECTURE.md tells how a run works.
 //!
-//! - **One document.** [`text`] cuts and classifies characters; a [`doc::Doc`] is what a stage sees. [`stage`]
+//! - **One document.** [`text`] cuts and classifies characters, [`tokenizer`] counts as a
+//!   model does; a [`doc::Doc`] is what a stage sees. [`stage`]
 //!   says what stages may do: a normalizer cannot drop, a filter cannot rewrite.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
@@ -60,3 +61,4 @@ pub mod store;
 pub mod tally;
 pub mod task;
 pub mod text;
+pub mod tokenizer;

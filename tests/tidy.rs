@@ -9,8 +9,8 @@ use trommel::pipeline::{self, Pipeline};
 /// the floors below it and nothing on its own floor or above, so that there are no cycles, and whoever reads a
 /// module knows what it can depend on.
 const FLOORS: &[&[&str]] = &[
-    // What everything stands on: errors; how a text is cut; when two texts are the same.
-    &["error", "text", "canonical"],
+    // What everything stands on: errors; how a text is cut, by us and by models; when two texts are the same.
+    &["error", "text", "tokenizer", "canonical"],
     // A document; bytes in folders and buckets.
     &["doc", "store"],
     // What a stage is.
