@@ -4,6 +4,7 @@ use crate::stage::Entry;
 
 pub mod content_key;
 pub mod counts;
+pub mod kind;
 pub mod language;
 pub mod origin_key;
 
@@ -13,6 +14,7 @@ pub const ALL: &[Entry] = &[
     Entry::annotator::<content_key::ContentKey>(),
     Entry::annotator::<counts::Counts>(),
     Entry::annotator::<language::Language>(),
+    Entry::annotator::<kind::Kind>(),
 ];
 
 #[cfg(test)]
