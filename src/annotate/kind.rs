@@ -39,7 +39,7 @@ use crate::stage::{Annotator, Settings};
 /// 2. lines of a log weigh half of all: `log`;
 /// 3. LaTeX weighs a quarter of all, or a twentieth with `\documentclass` or `\begin{document}`: `latex`;
 /// 4. there are 2 points of Markdown, and one for every 40 of weight, and code weighs less than half: `markdown`;
-/// 5. code, table or list, whichever weighs most, weighs half of all: that one;
+/// 5. code, table or list, whichever weighs most, weighs as much as prose and other lines together: that one;
 /// 6. else `prose`.
 ///
 /// `kind_score` lies between 0 and 1: the share of the weight that speaks for the kind (for Markdown, a half and
@@ -170,7 +170,7 @@ fn decide(evidence: &Evidence) -> (&'static str, f64) {
         ("latex", latex.max(0.5))
     } else if evidence.points >= 2.0 && density >= 0.025 && code < 0.5 {
         ("markdown", (0.5 + 2.0 * (density - 0.025)).min(1.0))
-    } else if share(most) >= 0.5 {
+    } else if most > 0.0 && most >= evidence.prose + evidence.other {
         (row, share(most))
     } else {
         ("prose", share(evidence.prose + evidence.other / 2.0))
@@ -235,7 +235,7 @@ impl Lines {
             return self.shape_within(within, line, marks);
         }
         let bytes = line.as_bytes();
-        if all.n_lines == 0 && matches!(line, "---" | "+++") {
+        if all.n_lines == 0 && is_rule(line) {
             all.points += 2.0;
             self.within = Some(Within::Settings(bytes[0]));
             return Shape::Fenced;
@@ -308,11 +308,16 @@ fn opens(line: &str) -> Option<Within> {
     }
 }
 
+/// Whether a line is what stands above and below settings.
+fn is_rule(line: &str) -> bool {
+    line == "+++" || (line.len() >= 3 && line.bytes().all(|b| b == b'-'))
+}
+
 /// Whether a line, from what opens on, closes what is open.
 fn closes(within: Within, line: &str) -> bool {
     match within {
-        Within::Fence(mark) => fence(line) == Some(mark),
-        Within::Settings(mark) => line.len() == 3 && line.bytes().all(|b| b == mark),
+        Within::Fence(mark) => line.len() >= 3 && line.bytes().take(3).all(|b| b == mark),
+        Within::Settings(mark) => is_rule(line) && line.as_bytes()[0] == mark,
         Within::Comment => line.contains("*/"),
         Within::Quotes(mark) => {
             line.get(1..).is_some_and(|line| line.contains(if mark == b'"' { r#"""""# } else { "'''" }))
@@ -494,8 +499,10 @@ fn is_log(line: &str, marks: &Marks) -> bool {
     }
     let numbers = head.iter().take_while(|b| b.is_ascii_digit() || **b == b'.');
     let is_address = numbers.filter(|b| **b == b'.').count() == 3;
+    // As the library glog has it: the first letter of the level, month and day.
+    let is_glog = matches!(head[0], b'I' | b'W' | b'E' | b'F') && fits(1, b"0000 00:00:00");
     let month = MONTHS.iter().any(|month| line.starts_with(month));
-    if has_time && (has_date || is_address || month) {
+    if has_time && (has_date || is_address || is_glog || month) {
         return true;
     }
     let end = (0..=head.len()).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
@@ -538,7 +545,8 @@ fn markdown_points(line: &str, marks: &Marks) -> f64 {
     if marks.backquotes >= 2 && line.match_indices('`').count().is_multiple_of(2) {
         points += 1.0;
     }
-    if marks.stars >= 4 && line.contains("**") && !line.starts_with("***") {
+    let is_bold = |at: usize| line.as_bytes().get(at + 2).is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
+    if marks.stars >= 4 && line.match_indices("**").any(|(at, _)| is_bold(at)) {
         points += 1.0;
     }
     // `[name]: https://…`.
@@ -669,6 +677,13 @@ const OPENERS: [&str; 18] = [
     "DELETE FROM ",
 ];
 
+/// Whether a line is `name: value`, as settings in YAML are.
+fn is_setting(line: &str) -> bool {
+    let is_name = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+    let name = line.bytes().take_while(is_name).count();
+    name > 0 && line[name..].strip_prefix(':').is_some_and(|value| value.is_empty() || value.starts_with(' '))
+}
+
 fn is_code(line: &str, indented: bool, marks: &Marks, sentence: bool) -> bool {
     let bytes = line.as_bytes();
     let (first, last) = (bytes[0], bytes[bytes.len() - 1]);
@@ -699,6 +714,9 @@ fn is_code(line: &str, indented: bool, marks: &Marks, sentence: bool) -> bool {
             return true;
         }
     }
+    if line.starts_with("from ") && line.contains(" import ") && marks.ends == 0 {
+        return true;
+    }
     // Without a mark: `import os`, `pub mod text`.
     let starts =
         matches!(&line[..word], "import" | "pub" | "package" | "mod" | "using" | "return" | "break" | "continue");
@@ -719,12 +737,11 @@ fn is_code(line: &str, indented: bool, marks: &Marks, sentence: bool) -> bool {
         if assigns && !rest.starts_with("===") {
             return true;
         }
-        // `name: value` of settings, below others.
-        if indented && rest.starts_with(':') && word == name && first.is_ascii_lowercase() {
-            return true;
-        }
     }
-    let words = line.split(' ').filter(|word| is_plain_word(word)).count();
+    if is_setting(line) || line.strip_prefix("- ").is_some_and(is_setting) {
+        return true;
+    }
+    let words = line.split(' ').filter(|word| is_plain_word(word)).take(5).count();
     if marks.operators > 0 && words <= 4 {
         return true;
     }
@@ -798,6 +815,7 @@ mod tests {
     #[test]
     fn settings_and_markup_are_code() {
         check("{\n  \"boat\": \"Ida\",\n  \"length\": [9, 3]\n}", "code");
+        check("harbour:\n  boats: 12\n  crew:\n    - name: Ida\n      role: cook\n", "code");
         check("[harbour]\nname = \"North\"\nboats = 12\n", "code");
         check("<html>\n<body>\n<p>Boats</p>\n</body>\n</html>", "code");
     }
@@ -807,6 +825,7 @@ mod tests {
         check("# Boats\n\nThey lie on the mud, see [the list](list.md).\n", "markdown");
         check("Install it first.\n\n```\nmake boats\n```\n\nThen run `boats`.", "markdown");
         check("---\ntitle: Boats\n---\n\nThey lie on the mud.\n", "markdown");
+        check("Good. **\nBad. *\nVery good indeed. ****\n", "prose");
         check("- [ ] paint the boats\n- [x] count the boats\n", "markdown");
         check("# Boats\n\nThey lie on the mud, and nobody comes for them any more.\n", "prose");
     }
@@ -818,6 +837,12 @@ mod tests {
         assert_eq!(evidence("# Paint the boats\n\nThen count them.").points, 1.0);
         assert_eq!(evidence("## Paint the boats\nThen count them.").points, 2.0);
         assert_eq!(evidence("# Paint the boats\nlet boats = 3;\n# and count them").points, 0.0);
+    }
+
+    #[test]
+    fn a_fence_in_a_program_ends() {
+        let code = "let a = 1;\nlet b = 2;\nlet help = r#\"\n```sql\nselect\n```\"#;\nlet c = 3;\nlet d = 4;\n";
+        check(&code.repeat(3), "code");
     }
 
     #[test]
@@ -856,6 +881,7 @@ mod tests {
     fn moments_are_a_log() {
         check("2031-05-06 07:08:09 INFO boat Ida left\n2031-05-06 07:08:11 WARN mud\n", "log");
         check("May  6 07:08:09 harbour boatd[12]: Ida left\nMay  6 07:09:00 harbour boatd[12]: mud\n", "log");
+        check("I0506 07:08:09.000001 12 boat.go:7] Ida left\n", "log");
         check("10.0.0.7 - - [06/May/2031:07:08:09 +0000] \"GET /boats HTTP/1.1\" 200 12\n", "log");
         check("{\"time\":\"2031-05-06T07:08:09Z\",\"boat\":\"Ida\"}\n", "log");
         check("At 07:08:09 the boat left, and 120 people saw it go.", "prose");
@@ -882,10 +908,9 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_weight_decides() {
-        // Each line weighs the same.
-        check("let a = 1;\nlet b = 2;\nBoats\nMud\n", "code");
-        check("let a = 1;\nBoats\nMud\n", "prose");
+    fn what_weighs_most_decides() {
+        check("a = 1;\nb = 2;\nBoat\nMuds\n", "code");
+        check("a = 1;\nBoat\nMuds\n", "prose");
     }
 
     #[test]
