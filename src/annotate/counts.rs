@@ -87,6 +87,10 @@ pub struct CountsStage {
 }
 
 impl Annotator for CountsStage {
+    fn estimates(&self) -> bool {
+        self.tokenizer.is_none()
+    }
+
     fn columns(&self) -> Vec<Field> {
         ["char_count", "word_count", "token_count"].map(|name| Field::new(name, DataType::UInt32, true)).to_vec()
     }
