@@ -261,7 +261,7 @@ impl Lines {
         let has_marks = marks.letters + marks.wide + marks.digits + marks.blanks < line.chars().take(200).count();
         let goes_on = self.after_code && indented && !sentence && has_marks;
         if opens.is_some() || goes_on || is_code(line, indented, marks, sentence) {
-            self.within = opens.filter(|within| !closes(*within, &line[2..]));
+            self.within = opens.filter(|(within, at)| !closes(*within, &line[*at..])).map(|(within, _)| within);
             self.heading = None;
             return Shape::Code;
         }
@@ -296,14 +296,15 @@ impl Lines {
     }
 }
 
-/// What a line of code opens.
-fn opens(line: &str) -> Option<Within> {
-    let quotes = |line: &str| line.starts_with(r#"""""#) || line.starts_with("'''");
-    let bytes = line.as_bytes();
-    match bytes[0] {
-        b'/' if line.starts_with("/*") => Some(Within::Comment),
-        b'r' if quotes(&line[1..]) => Some(Within::Quotes(bytes[1])),
-        b'"' | b'\'' if quotes(line) => Some(Within::Quotes(bytes[0])),
+/// What a line of code opens, and where what is in it begins.
+fn opens(line: &str) -> Option<(Within, usize)> {
+    let raw = usize::from(line.starts_with('r'));
+    let bytes = &line.as_bytes()[raw..];
+    match bytes {
+        [b'/', b'*', ..] if raw == 0 => Some((Within::Comment, 2)),
+        [mark @ (b'"' | b'\''), second, third, ..] if second == mark && third == mark => {
+            Some((Within::Quotes(*mark), raw + 3))
+        }
         _ => None,
     }
 }
@@ -319,9 +320,7 @@ fn closes(within: Within, line: &str) -> bool {
         Within::Fence(mark) => line.len() >= 3 && line.bytes().take(3).all(|b| b == mark),
         Within::Settings(mark) => is_rule(line) && line.as_bytes()[0] == mark,
         Within::Comment => line.contains("*/"),
-        Within::Quotes(mark) => {
-            line.get(1..).is_some_and(|line| line.contains(if mark == b'"' { r#"""""# } else { "'''" }))
-        }
+        Within::Quotes(mark) => line.as_bytes().windows(3).any(|three| three.iter().all(|b| *b == mark)),
     }
 }
 
@@ -810,6 +809,18 @@ mod tests {
         );
         check("#!/bin/sh\nset -e\n# Bring the boats in, all of them.\ncd harbour\nmake boats\n", "code");
         check("SELECT name, length FROM boats WHERE length > 9;", "code");
+    }
+
+    #[test]
+    fn what_is_opened_is_closed() {
+        let after = "The boats lay on the mud all summer.";
+        let prose = evidence(after).prose;
+        for opened in
+            ["\"\"\"\nAll of them.\n\"\"\"", "r'''All of them.'''", "/*\n * All of them.\n */", "/* All of them. */"]
+        {
+            let found = evidence(&format!("{opened}\n{after}"));
+            assert_eq!((found.prose, found.code > 0.0), (prose, true), "{opened}");
+        }
     }
 
     #[test]
