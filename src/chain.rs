@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Field, SchemaRef, UInt32Type};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, SchemaRef};
 
 use columns::{Beside, Cells, Row};
 use layout::{Layout, Reject, Why, refuse_clash};
@@ -29,6 +29,9 @@ pub use columns::Strings;
 /// The reason for rows without a text.
 pub const NULL_TEXT: &str = "null_text";
 
+/// The column that tells the tokens of a document.
+const TOKEN_COUNT: &str = "token_count";
+
 /// One document in so many is timed.
 const TIMED: usize = 8;
 
@@ -40,6 +43,8 @@ pub struct Chain {
     writes: bool,
     /// Whether the sizes of documents are noted, so that other thresholds can be tried.
     sizes: bool,
+    /// Whether the `token_count` of documents is an estimate.
+    estimates: bool,
     layout: Layout,
     /// The source columns beside the text that stages look at.
     strings: Vec<String>,
@@ -136,10 +141,15 @@ impl Chain {
         if !emits.is_empty() && !strings.contains(&pipeline.input.id_column) {
             strings.push(pipeline.input.id_column.clone());
         }
+        let counted = source.field_with_name(TOKEN_COUNT).is_ok_and(|field| field.data_type().is_numeric());
+        if counted && !numbers.iter().any(|column| column == TOKEN_COUNT) {
+            numbers.push(TOKEN_COUNT.to_owned());
+        }
         strings.retain(|column| layout.is_read_from_source(column));
         numbers.retain(|column| layout.is_read_from_source(column));
         let sizes = !emits.is_empty() && pipeline.recut_stage().is_some();
-        Ok(Self { steps, emits, writes: pass.writes, sizes, layout, strings, numbers, pipeline })
+        let estimates = pipeline.stages.iter().any(|spec| spec.stage.estimates_tokens());
+        Ok(Self { steps, emits, writes: pass.writes, sizes, estimates, layout, strings, numbers, pipeline })
     }
 
     /// The schema of the documents that stay.
@@ -191,8 +201,10 @@ impl Chain {
             let unreadable = bad.next_if(|(bad, _)| *bad == row).map(|(_, reason)| *reason);
             let text = texts.get(row);
             tally.bytes_in += text.map_or(0, |text| text.len() as u64);
+            let columns = Row { beside: &beside, row, added: &self.layout.added, cells: cells.of_row(row) };
             if let Some(reason) = unreadable.or(text.is_none().then_some(NULL_TEXT)) {
-                tally.door.drop_one(reason);
+                let Size { bytes, tokens } = text.map_or(NO_SIZE, |text| size(text, &columns));
+                tally.door.drop_one(reason, bytes, tokens);
                 let why = Why { by: DOOR, reason, value: f64::NAN, threshold: f64::NAN, duplicate: None };
                 rejects.push(Reject { row, text: text.map(Cow::Borrowed), why });
                 if !self.writes {
@@ -203,14 +215,18 @@ impl Chain {
                 continue;
             }
             let origin = text.unwrap_or_default();
-            let columns = Row { beside: &beside, row, added: &self.layout.added, cells: cells.of_row(row) };
             let key_row = content_keys.len() as u32;
             let walk = Walk { chain: self, columns: &columns, rulings: own_rulings, timed: row % TIMED == 0 };
             let mut send = |section: usize, key, rank| output_keys[section].push(SentKey { key, rank, row: key_row });
             let (text, fate) = walk.run(origin, &mut tallies, &mut send);
+            let estimated = u64::from(self.estimates || columns.number(TOKEN_COUNT).is_none());
             match fate {
                 Fate::Kept(content_key) => {
                     tally.bytes_kept += text.len() as u64;
+                    if self.writes {
+                        tally.tokens_kept += size(&text, &columns).tokens;
+                        tally.kept_estimated += estimated;
+                    }
                     if !self.emits.is_empty() {
                         content_keys.push(content_key);
                         ids.push(columns.string(&self.pipeline.input.id_column).map(str::to_owned));
@@ -223,6 +239,7 @@ impl Chain {
                     }
                 }
                 Fate::Dropped(why) => {
+                    tally.rejected_estimated += estimated;
                     if let Some(of) = why.duplicate {
                         links.push((content_key(&text), of.key, of.similarity));
                     }
@@ -251,7 +268,6 @@ impl Chain {
         } else {
             (RecordBatch::new_empty(self.layout.kept.clone()), RecordBatch::new_empty(self.layout.rejected.clone()))
         };
-        tally.tokens_kept = tokens(&kept);
         Ok(Output { kept, rejected, keys: output_keys, content_keys, ids, sizes, links, tally })
     }
 }
@@ -316,7 +332,8 @@ impl<'t> Walk<'t, '_> {
                     return Progress::Rewritten(text);
                 }
                 Progress::Dropped(why) => {
-                    tally.drop_one(why.reason);
+                    let Size { bytes, tokens } = size(doc.text(), self.columns);
+                    tally.drop_one(why.reason, bytes, tokens);
                     return Progress::Dropped(why);
                 }
             }
@@ -446,15 +463,13 @@ fn wanted_columns(pipeline: &Pipeline, pass: &Pass) -> (Vec<String>, Vec<String>
     (strings, numbers)
 }
 
-/// How long a document is. Its tokens are those that a stage has counted, or estimated as by the defaults of `counts`.
+/// How long a document is. Its tokens are those that a stage or the input has counted, or estimated as by the defaults
+/// of `counts`.
 fn size(text: &str, columns: &Row<'_>) -> Size {
-    let counted = columns.number("token_count").map(|tokens| tokens as u64);
+    let counted = columns.number(TOKEN_COUNT).map(|tokens| tokens as u64);
     let tokens = counted.unwrap_or_else(|| Counts::default().n_tokens(text).into());
     Size { bytes: text.len() as u64, tokens }
 }
 
-/// The estimated tokens of a batch, where a stage of this pass or an earlier one has counted them.
-fn tokens(batch: &RecordBatch) -> u64 {
-    let counts = batch.column_by_name("token_count").and_then(|column| column.as_primitive_opt::<UInt32Type>());
-    counts.map_or(0, |counts| counts.iter().flatten().map(u64::from).sum())
-}
+/// The size of a row without a text.
+const NO_SIZE: Size = Size { bytes: 0, tokens: 0 };

@@ -4,9 +4,9 @@
 //! This page is the map of the code; ARCHITECTURE.md tells how a run works.
 //!
 //! - **One document.** [`encoding`] makes text of bytes, [`codepage`] knows what was decoded wrongly, [`text`] cuts and
-//!   classifies characters, [`tokenize`] finds the words that published recipes count, [`pii`] finds what points at a
-//!   person; a [`doc::Doc`] is what a stage sees. [`stage`] says what stages may do: a normalizer cannot drop, a filter
-//!   cannot rewrite.
+//!   classifies characters, [`tokenize`] finds the words that published recipes count, [`tokenizer`] counts tokens as a
+//!   model does, [`pii`] finds what points at a person; a [`doc::Doc`] is what a stage sees. [`stage`] says what stages
+//!   may do: a normalizer cannot drop, a filter cannot rewrite.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
 //! - **From a file of settings to work.** [`pipeline`] reads TOML, checks all of it and cuts it into passes;
@@ -66,3 +66,4 @@ pub mod tally;
 pub mod task;
 pub mod text;
 pub mod tokenize;
+pub mod tokenizer;

@@ -66,6 +66,11 @@ pub trait Annotator: Send + Sync {
     /// Puts one value per column of [`Annotator::columns`] into `row`, in that order.
     fn annotate(&self, doc: &Doc<'_>, row: &mut Vec<Value>);
 
+    /// Whether what it puts into its columns is an estimate, which reports then say.
+    fn estimates(&self) -> bool {
+        false
+    }
+
     /// Whether a column of this stage that the input brings already is left as it is, instead of being a clash.
     fn keeps_existing(&self) -> bool {
         false
@@ -619,6 +624,12 @@ impl Stage {
     /// Whether it leaves a column alone that the input has already, instead of adding it.
     pub fn keeps_existing(&self) -> bool {
         matches!(self, Self::Annotate(stage) if stage.keeps_existing())
+    }
+
+    /// Whether it adds the tokens of a document, and only estimates them.
+    pub fn estimates_tokens(&self) -> bool {
+        let counts = |field: &Field| field.name() == "token_count";
+        matches!(self, Self::Annotate(stage) if stage.estimates() && stage.columns().iter().any(counts))
     }
 
     /// The columns it adds.

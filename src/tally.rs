@@ -16,6 +16,12 @@ pub struct StageTally {
     /// Documents it dropped, by reason.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
+    /// Bytes of text of the documents it dropped, by reason.
+    #[serde(default)]
+    pub dropped_bytes: BTreeMap<String, u64>,
+    /// Tokens of the documents it dropped, by reason.
+    #[serde(default)]
+    pub dropped_tokens: BTreeMap<String, u64>,
     /// Duplicates that it left where they are, with what they duplicate beside them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub marked: u64,
@@ -40,12 +46,25 @@ impl StageTally {
         self.dropped.values().sum()
     }
 
-    /// Counts a drop.
-    pub fn drop_one(&mut self, reason: &str) {
-        match self.dropped.get_mut(reason) {
-            Some(count) => *count += 1,
-            None => {
-                self.dropped.insert(reason.to_owned(), 1);
+    /// The bytes of text dropped for any reason.
+    pub fn n_dropped_bytes(&self) -> u64 {
+        self.dropped_bytes.values().sum()
+    }
+
+    /// The tokens dropped for any reason.
+    pub fn n_dropped_tokens(&self) -> u64 {
+        self.dropped_tokens.values().sum()
+    }
+
+    /// Counts a drop of a document of so many bytes and tokens.
+    pub fn drop_one(&mut self, reason: &str, bytes: u64, tokens: u64) {
+        let sums = [(&mut self.dropped, 1), (&mut self.dropped_bytes, bytes), (&mut self.dropped_tokens, tokens)];
+        for (sums, n) in sums {
+            match sums.get_mut(reason) {
+                Some(sum) => *sum += n,
+                None => {
+                    sums.insert(reason.to_owned(), n);
+                }
             }
         }
     }
@@ -60,8 +79,15 @@ impl AddAssign<&StageTally> for StageTally {
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.nanos += other.nanos;
-        for (reason, count) in &other.dropped {
-            *self.dropped.entry(reason.clone()).or_default() += count;
+        let sums = [
+            (&mut self.dropped, &other.dropped),
+            (&mut self.dropped_bytes, &other.dropped_bytes),
+            (&mut self.dropped_tokens, &other.dropped_tokens),
+        ];
+        for (sums, other) in sums {
+            for (reason, n) in other {
+                *sums.entry(reason.clone()).or_default() += n;
+            }
         }
     }
 }
@@ -153,9 +179,15 @@ pub struct Tally {
     pub bytes_in: u64,
     /// Bytes of text kept.
     pub bytes_kept: u64,
-    /// Estimated tokens kept, where a stage counts them.
+    /// Tokens kept: as counted, or else estimated.
     #[serde(default)]
     pub tokens_kept: u64,
+    /// Documents kept whose tokens are estimated.
+    #[serde(default)]
+    pub kept_estimated: u64,
+    /// Documents rejected whose tokens are estimated.
+    #[serde(default)]
+    pub rejected_estimated: u64,
     /// Rows that were no documents, by reason.
     #[serde(default)]
     pub door: StageTally,
@@ -180,6 +212,8 @@ impl AddAssign<&Tally> for Tally {
         self.bytes_in += other.bytes_in;
         self.bytes_kept += other.bytes_kept;
         self.tokens_kept += other.tokens_kept;
+        self.kept_estimated += other.kept_estimated;
+        self.rejected_estimated += other.rejected_estimated;
         self.door += &other.door;
         self.read_nanos += other.read_nanos;
         self.stage_nanos += other.stage_nanos;
@@ -243,13 +277,14 @@ mod tests {
     #[test]
     fn tallies_add_up() {
         let mut stage = StageTally { seen: 3, ..StageTally::default() };
-        stage.drop_one("too_short");
-        stage.drop_one("too_short");
+        stage.drop_one("too_short", 10, 3);
+        stage.drop_one("too_short", 20, 5);
         let one = Tally { rows_in: 3, stages: BTreeMap::from([(4, stage)]), ..Tally::default() };
         let mut total = Tally::default();
         total += &one;
         total += &one;
         assert_eq!(total.rows_in, 6);
         assert_eq!(total.stages[&4].n_dropped(), 4);
+        assert_eq!((total.stages[&4].n_dropped_bytes(), total.stages[&4].n_dropped_tokens()), (60, 16));
     }
 }

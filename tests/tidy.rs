@@ -9,9 +9,9 @@ use trommel::pipeline::{self, Pipeline};
 /// the floors below it and nothing on its own floor or above, so that there are no cycles, and whoever reads a
 /// module knows what it can depend on.
 const FLOORS: &[&[&str]] = &[
-    // What everything stands on: errors; how bytes become text, and how that is cut; when two texts are the same; what
-    // points at a person.
-    &["error", "encoding", "text", "canonical", "pii"],
+    // What everything stands on: errors; how bytes become text, and how that is cut, by us and by models; when two texts
+    // are the same; what points at a person.
+    &["error", "encoding", "text", "tokenizer", "canonical", "pii"],
     // Words as published recipes cut them.
     &["tokenize"],
     // A document; text that was decoded wrongly; bytes in folders and buckets.

@@ -1,4 +1,6 @@
-//! Says how long each document is: in characters, in words, and roughly in tokens.
+//! Says how long each document is: in characters, in words, and in tokens.
+
+use std::path::PathBuf;
 
 use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
@@ -7,54 +9,88 @@ use serde::{Deserialize, Serialize};
 use crate::doc::{Doc, Value};
 use crate::stage::{Annotator, Settings};
 use crate::text;
+use crate::tokenizer::{Pattern, Tokenizer};
 
 /// Adds `char_count`, `word_count` and `token_count`.
 ///
 /// Characters are code points. A word is a run of letters and digits, one Chinese or Japanese character, or a run
-/// of one punctuation mark. Tokens are an estimate, made from the classes of characters alone: for planning how much
-/// data there is, and no replacement for the tokenizer of the model. Count again with that tokenizer where
-/// the number matters.
-///
-/// The three rates are rules of thumb, not fits. A model with a larger or a more Chinese vocabulary needs fewer
-/// tokens: set the rates accordingly.
+/// of one punctuation mark. With a `tokenizer`, tokens are those of the model that it belongs to. Without, they are an
+/// estimate, made from the classes of characters alone: for planning how much data there is. The three rates of the
+/// estimate are rules of thumb, not fits. A model with a larger or a more Chinese vocabulary needs fewer tokens: set the
+/// rates accordingly.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Counts {
-    /// How many ASCII characters make a token. OpenAI's help page on tokens gives "1 token ~= 4 chars in English".
+    /// The file of a tokenizer, seen from the current folder: a Hugging Face `tokenizer.json`, or a `.tiktoken` file (with
+    /// `pattern`). Then `token_count` is exactly what it makes of the text, without the special tokens that mark
+    /// the begin and end of a text. Byte-level BPE is counted in any build, other kinds in one with the feature
+    /// `tokenizers`. A run takes the file as it is when the run begins or is continued: the run does not notice if
+    /// another file has taken its place since, and on a cluster every machine needs the same file at the same path.
+    pub tokenizer: Option<PathBuf>,
+    /// For a `.tiktoken` file, how texts are cut into pieces: `"gpt2"` (for r50k and p50k, too), `"cl100k"`, `"o200k"`,
+    /// `"llama3"`, `"qwen2"` or `"tekken"`. A `tokenizer.json` says so itself.
+    pub pattern: Option<Pattern>,
+    /// For the estimate, how many ASCII characters make a token. OpenAI's help page on tokens gives "1 token ~= 4 chars
+    /// in English".
     pub ascii_chars_per_token: f64,
-    /// How many tokens a Han character, a kana or a Hangul syllable makes. Default 0.75, our own guess: DeepSeek's API
-    /// guide gives 0.6 for a Chinese character, vocabularies with less Chinese in them need more.
+    /// For the estimate, how many tokens a Han character, a kana or a Hangul syllable makes. Default 0.75, our own guess:
+    /// DeepSeek's API guide gives 0.6 for a Chinese character, vocabularies with less Chinese in them need more.
     pub tokens_per_cjk_char: f64,
-    /// How many bytes of UTF-8 of any other character make a token. Default 4, our own guess: that is two letters
-    /// of Cyrillic, Greek or Arabic.
+    /// For the estimate, how many bytes of UTF-8 of any other character make a token. Default 4, our own guess: that is
+    /// two letters of Cyrillic, Greek or Arabic.
     pub other_bytes_per_token: f64,
 }
 
 impl Default for Counts {
     fn default() -> Self {
-        Self { ascii_chars_per_token: 4.0, tokens_per_cjk_char: 0.75, other_bytes_per_token: 4.0 }
+        Self {
+            tokenizer: None,
+            pattern: None,
+            ascii_chars_per_token: 4.0,
+            tokens_per_cjk_char: 0.75,
+            other_bytes_per_token: 4.0,
+        }
     }
 }
 
 impl Settings for Counts {
     const NAME: &'static str = "counts";
-    const ABOUT: &'static str = "adds char_count, word_count and token_count, the last one estimated";
-    type Stage = Self;
+    const ABOUT: &'static str = "adds char_count, word_count and token_count, by a tokenizer or estimated";
+    type Stage = CountsStage;
 
-    fn build(self) -> Result<Self, String> {
+    fn build(self) -> Result<CountsStage, String> {
         let rates = [
             ("ascii_chars_per_token", self.ascii_chars_per_token),
             ("tokens_per_cjk_char", self.tokens_per_cjk_char),
             ("other_bytes_per_token", self.other_bytes_per_token),
         ];
-        match rates.into_iter().find(|(_, rate)| !(rate.is_finite() && *rate > 0.0)) {
-            Some((name, rate)) => Err(format!("`{name}` is {rate}, expected a number above 0")),
-            None => Ok(self),
+        if let Some((name, rate)) = rates.into_iter().find(|(_, rate)| !(rate.is_finite() && *rate > 0.0)) {
+            return Err(format!("`{name}` is {rate}, expected a number above 0"));
         }
+        let read = |path: &PathBuf| {
+            let wrong = |message| format!("`tokenizer`: {}: {message}", path.display());
+            Tokenizer::read(path, self.pattern).map_err(wrong)
+        };
+        let tokenizer = self.tokenizer.as_ref().map(read).transpose()?;
+        if tokenizer.is_none() && self.pattern.is_some() {
+            return Err("`pattern` goes with a `tokenizer`, and there is none".into());
+        }
+        Ok(CountsStage { estimate: self, tokenizer })
     }
 }
 
-impl Annotator for Counts {
+/// [`Counts`], with its tokenizer read.
+#[derive(Debug)]
+pub struct CountsStage {
+    estimate: Counts,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl Annotator for CountsStage {
+    fn estimates(&self) -> bool {
+        self.tokenizer.is_none()
+    }
+
     fn columns(&self) -> Vec<Field> {
         ["char_count", "word_count", "token_count"].map(|name| Field::new(name, DataType::UInt32, true)).to_vec()
     }
@@ -62,7 +98,10 @@ impl Annotator for Counts {
     fn annotate(&self, doc: &Doc<'_>, row: &mut Vec<Value>) {
         row.push(Value::U32(saturated(doc.n_chars())));
         row.push(Value::U32(saturated(doc.words().len())));
-        row.push(Value::U32(self.n_tokens(doc.text())));
+        row.push(match &self.tokenizer {
+            Some(tokenizer) => tokenizer.count(doc.text()).map_or(Value::Null, |n| Value::U32(saturated(n))),
+            None => Value::U32(self.estimate.n_tokens(doc.text())),
+        });
     }
 }
 
@@ -100,7 +139,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, [n_chars, n_words, n_tokens]: [u32; 3]) {
         let mut row = Vec::new();
-        Counts::default().annotate(&Doc::bare(text), &mut row);
+        Counts::default().build().expect("defaults are right").annotate(&Doc::bare(text), &mut row);
         assert_eq!(row, [n_chars, n_words, n_tokens].map(Value::U32));
     }
 
@@ -124,6 +163,24 @@ mod tests {
     #[test]
     fn other_scripts_go_by_their_bytes() {
         check("слово", [5, 1, 3]);
+    }
+
+    #[test]
+    fn tokens_are_counted_by_a_tokenizer() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tokens/gpt2.json");
+        let stage = Counts { tokenizer: Some(file.into()), ..Counts::default() }.build().expect("it can be read");
+        let mut row = Vec::new();
+        stage.annotate(&Doc::bare("xx xx xx"), &mut row);
+        assert_eq!(row, [8, 3, 8].map(Value::U32), "no word with an x is a token");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_refused() {
+        let error =
+            Counts { tokenizer: Some("nowhere.json".into()), ..Counts::default() }.build().expect_err("no file");
+        assert!(error.starts_with("`tokenizer`: nowhere.json: No such file"), "{error}");
+        let error = Counts { pattern: Some(Pattern::Gpt2), ..Counts::default() }.build().expect_err("no file");
+        assert_eq!(error, "`pattern` goes with a `tokenizer`, and there is none");
     }
 
     #[test]

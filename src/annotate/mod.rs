@@ -4,6 +4,7 @@ use crate::stage::Entry;
 
 pub mod content_key;
 pub mod counts;
+pub mod kind;
 pub mod language;
 pub mod origin_key;
 pub mod pii_counts;
@@ -15,6 +16,7 @@ pub const ALL: &[Entry] = &[
     Entry::annotator::<counts::Counts>(),
     Entry::annotator::<language::Language>(),
     Entry::annotator::<pii_counts::PiiCounts>(),
+    Entry::annotator::<kind::Kind>(),
 ];
 
 #[cfg(test)]

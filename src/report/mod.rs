@@ -37,9 +37,19 @@ pub struct Report {
     pub bytes_in: u64,
     /// Bytes of text kept.
     pub bytes_kept: u64,
-    /// Estimated tokens kept, if a stage counts them.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub tokens_kept: Option<u64>,
+    /// Bytes of text rejected.
+    #[serde(default)]
+    pub bytes_rejected: u64,
+    /// Tokens kept: as the column `token_count` has them, of a stage or of the input, or else estimated as by `counts`
+    /// without settings.
+    #[serde(default)]
+    pub tokens_kept: u64,
+    /// Tokens rejected, the same. A document that goes before its tokens are counted goes with an estimate.
+    #[serde(default)]
+    pub tokens_rejected: u64,
+    /// Documents whose tokens, kept or rejected, are estimated.
+    #[serde(default)]
+    pub tokens_estimated: u64,
     /// Rows that were no documents, by reason.
     pub reader: BTreeMap<String, u64>,
     /// The stages, in order.
@@ -188,8 +198,7 @@ impl Report {
             StageReport { name: spec.name.clone(), stage: spec.kind.to_owned(), tally, time_share }
         });
         let stages: Vec<_> = stages.collect();
-        let counts_tokens =
-            pipeline.stages.iter().any(|spec| spec.stage.columns().iter().any(|column| column.name() == "token_count"));
+        let gone = || total.stages.values().chain([&total.door]);
         let report = Self {
             version: env!("CARGO_PKG_VERSION").into(),
             rows_in: sum(first, |tally| tally.rows_in),
@@ -199,7 +208,11 @@ impl Report {
             rows_failed_known: failed.iter().all(|failure| failure.rows.is_some()),
             bytes_in: sum(first, |tally| tally.bytes_in),
             bytes_kept: sum(last, |tally| tally.bytes_kept),
-            tokens_kept: counts_tokens.then(|| sum(last, |tally| tally.tokens_kept)),
+            bytes_rejected: gone().map(StageTally::n_dropped_bytes).sum(),
+            tokens_kept: sum(last, |tally| tally.tokens_kept),
+            tokens_rejected: gone().map(StageTally::n_dropped_tokens).sum(),
+            // What one pass keeps, a later one may count or drop.
+            tokens_estimated: sum(last, |tally| tally.kept_estimated) + total.rejected_estimated,
             reader: total.door.dropped.clone(),
             alarms: alarms::raised(pipeline, &stages, &exchanges),
             stages,

@@ -1,34 +1,57 @@
 //! The table at the end of a run.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Report;
 use crate::pairs::Choice;
 use crate::stage::Target;
+use crate::tally::StageTally;
 
 impl Report {
     /// The table, for people: per stage the documents that reached it, how many it rewrote, how many it dropped
-    /// and for which reasons, and its share of the computing time of all stages; then the sums.
+    /// and for which reasons, their text and tokens, and its share of the computing time of all stages; then the sums.
     pub fn table(&self) -> String {
-        let mut rows = vec![["stage", "documents", "rewritten", "dropped", "share", "time"].map(str::to_owned)];
-        let row = |name: String, seen: u64, rewritten: u64, dropped: u64, time: String| {
-            let blank = |n: u64| if n == 0 { String::new() } else { count(n) };
-            [name, count(seen), blank(rewritten), blank(dropped), share(dropped, seen), time]
+        let head = ["stage", "documents", "rewritten", "dropped", "share", "text", "tokens", "time"];
+        let mut rows = vec![head.map(str::to_owned)];
+        let blank = |n: u64, said: fn(u64) -> String| if n == 0 { String::new() } else { said(n) };
+        let row = |name: String, seen: u64, tally: &StageTally, time: String| {
+            let dropped = tally.n_dropped();
+            let [text, tokens] = [tally.n_dropped_bytes(), tally.n_dropped_tokens()];
+            [
+                name,
+                count(seen),
+                blank(tally.rewritten, count),
+                blank(dropped, count),
+                share(dropped, seen),
+                blank(text, bytes),
+                blank(tokens, short),
+                time,
+            ]
         };
-        let reason = |name: &str, dropped: u64, seen: u64| {
-            [format!("  {name}"), String::new(), String::new(), count(dropped), share(dropped, seen), String::new()]
+        let reasons = |tally: &StageTally, seen: u64| {
+            let mut reasons: Vec<_> = tally.dropped.iter().collect();
+            reasons.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+            let of = |sums: &BTreeMap<String, u64>, name: &str| sums.get(name).copied().unwrap_or(0);
+            let row = |(name, &dropped): (&String, &u64)| {
+                let [text, tokens] = [of(&tally.dropped_bytes, name), of(&tally.dropped_tokens, name)];
+                let [none, empty] = [String::new(), String::new()];
+                let name = format!("  {name}");
+                let (text, tokens) = (blank(text, bytes), blank(tokens, short));
+                [name, none, empty, count(dropped), share(dropped, seen), text, tokens, String::new()]
+            };
+            reasons.into_iter().map(row).collect::<Vec<_>>()
         };
         if !self.reader.is_empty() {
-            rows.push(row("reader".into(), self.rows_in, 0, self.reader.values().sum(), String::new()));
-            rows.extend(self.reader.iter().map(|(name, dropped)| reason(name, *dropped, self.rows_in)));
+            let tally = StageTally { dropped: self.reader.clone(), ..StageTally::default() };
+            rows.push(row("reader".into(), self.rows_in, &tally, String::new()));
+            rows.extend(reasons(&tally, self.rows_in));
         }
         for stage in &self.stages {
             let tally = &stage.tally;
             let time = format!("{:.0} %", stage.time_share * 100.0);
-            rows.push(row(stage.name.clone(), tally.seen, tally.rewritten, tally.n_dropped(), time));
-            let mut reasons: Vec<_> = tally.dropped.iter().collect();
-            reasons.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-            rows.extend(reasons.into_iter().map(|(name, dropped)| reason(name, *dropped, tally.seen)));
+            rows.push(row(stage.name.clone(), tally.seen, tally, time));
+            rows.extend(reasons(tally, tally.seen));
         }
         let mut table = aligned(&rows);
         table.push('\n');
@@ -51,11 +74,13 @@ impl Report {
     fn totals(&self) -> Vec<[String; 4]> {
         let row = |what: &str, rows: u64, share: String, rest: String| [what.to_owned(), count(rows), share, rest];
         let of_all = |rows: u64| percent(rows, self.rows_in);
-        let tokens = self.tokens_kept.map_or(String::new(), |tokens| format!(", about {} tokens", short(tokens)));
+        let about = if self.tokens_estimated > 0 { "about " } else { "" };
+        let tokens = |n: u64| format!("{about}{} tokens", short(n));
         let text_in = format!("{} of text in {}", bytes(self.bytes_in), files(self.input_files));
-        let text_kept =
-            format!("{} of text in {} under kept/{tokens}", bytes(self.bytes_kept), files(self.kept_files.len()));
+        let text_kept = format!("{} of text in {} under kept/", bytes(self.bytes_kept), files(self.kept_files.len()));
+        let text_kept = format!("{text_kept}, {}", tokens(self.tokens_kept));
         let reasons = format!("each with its reason, in {} under rejected/", files(self.rejected_files.len()));
+        let reasons = format!("{reasons}, {}", tokens(self.tokens_rejected));
         let mut rows = vec![
             row("read", self.rows_in, String::new(), text_in),
             row("kept", self.rows_kept, of_all(self.rows_kept), text_kept),
@@ -256,9 +281,11 @@ mod tests {
     use crate::tally::StageTally;
     use crate::task::Failure;
 
+    /// A stage that has dropped documents of a hundred bytes and thirty tokens each.
     fn stage(name: &str, seen: u64, rewritten: u64, dropped: &[(&'static str, u64)], time_share: f64) -> StageReport {
-        let dropped = dropped.iter().map(|&(reason, n)| (reason.into(), n)).collect();
-        let tally = StageTally { seen, rewritten, dropped, ..StageTally::default() };
+        let sums = |each: u64| dropped.iter().map(|&(reason, n)| (reason.into(), each * n)).collect();
+        let [dropped, dropped_bytes, dropped_tokens] = [1, 100, 30].map(sums);
+        let tally = StageTally { seen, rewritten, dropped, dropped_bytes, dropped_tokens, ..StageTally::default() };
         StageReport { name: name.into(), stage: name.into(), tally, time_share }
     }
 
@@ -269,7 +296,10 @@ mod tests {
             rows_rejected: 39_805,
             bytes_in: 285_300_000,
             bytes_kept: 122_000_000,
-            tokens_kept: Some(41_200_000),
+            bytes_rejected: 3_980_000,
+            tokens_kept: 41_200_000,
+            tokens_rejected: 1_194_000,
+            tokens_estimated: 3,
             reader: [("null_text".to_owned(), 3)].into(),
             stages: vec![
                 stage("whitespace", 76_881, 33_380, &[], 0.25),
@@ -286,17 +316,17 @@ mod tests {
     #[test]
     fn the_table_says_what_became_of_every_document() {
         insta::assert_snapshot!(report().table(), @r"
-        stage             documents  rewritten  dropped    share  time
+        stage             documents  rewritten  dropped    share     text  tokens  time
         reader               76,884                   3  < 0.1 %
           null_text                                   3  < 0.1 %
-        whitespace           76,881     33,380                    25 %
-        word_count           76,881              39,802   51.8 %  75 %
-          too_few_words                          39,800   51.8 %
-          too_many_words                              2  < 0.1 %
+        whitespace           76,881     33,380                                     25 %
+        word_count           76,881              39,802   51.8 %  3.98 MB  1.19 M  75 %
+          too_few_words                          39,800   51.8 %  3.98 MB  1.19 M
+          too_many_words                              2  < 0.1 %    200 B      60
 
         read      76,884          285.3 MB of text in 8 files
         kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
-        rejected  39,805  51.8 %  each with its reason, in 1 file under rejected/
+        rejected  39,805  51.8 %  each with its reason, in 1 file under rejected/, about 1.19 M tokens
 
         in 12.3 s: 6,230 documents/s, 23.1 MB of text/s
         ");
@@ -307,16 +337,23 @@ mod tests {
         let failure = Failure { file: "b.parquet".into(), message: "the footer is cut off".into(), rows: None };
         let report = Report { failed: vec![failure], seconds: 0.0, stages: vec![], ..report() };
         insta::assert_snapshot!(report.table(), @r"
-        stage        documents  rewritten  dropped    share  time
+        stage        documents  rewritten  dropped    share  text  tokens  time
         reader          76,884                   3  < 0.1 %
           null_text                              3  < 0.1 %
 
         read      76,884          285.3 MB of text in 8 files
         kept      37,079  48.2 %  122.0 MB of text in 2 files under kept/, about 41.2 M tokens
-        rejected  39,805  51.8 %  each with its reason, in 1 file under rejected/
+        rejected  39,805  51.8 %  each with its reason, in 1 file under rejected/, about 1.19 M tokens
         failed         0          or more not read; 1 file broke:
             b.parquet: the footer is cut off
         ");
+    }
+
+    #[test]
+    fn tokens_that_are_counted_are_not_about() {
+        let table = Report { tokens_estimated: 0, ..report() }.table();
+        assert!(table.contains("under kept/, 41.2 M tokens\n"), "{table}");
+        assert!(table.contains("under rejected/, 1.19 M tokens\n"), "{table}");
     }
 
     #[test]
