@@ -4,7 +4,7 @@
 //! This page is the map of the code; ARCHITECTURE.md tells how a run works.
 //!
 //! - **One document.** [`text`] cuts and classifies characters; a [`doc::Doc`] is what a stage sees. [`stage`]
-//!   says what stages may do: a normalizer cannot drop, a filter cannot rewrite.
+//!   says what stages may do: a normalizer cannot drop, a filter cannot rewrite. [`fasttext`] reads classifiers.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
 //! - **From a file of settings to work.** [`pipeline`] reads TOML, checks all of it and cuts it into passes;
@@ -44,6 +44,7 @@ pub mod doc;
 pub mod engine;
 pub mod error;
 pub mod exchange;
+pub mod fasttext;
 pub mod filter;
 pub mod fleet;
 pub mod format;

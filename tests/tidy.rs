@@ -11,8 +11,8 @@ use trommel::pipeline::{self, Pipeline};
 const FLOORS: &[&[&str]] = &[
     // What everything stands on: errors; how a text is cut; when two texts are the same.
     &["error", "text", "canonical"],
-    // A document; bytes in folders and buckets.
-    &["doc", "store"],
+    // A document; bytes in folders and buckets; classifiers of texts.
+    &["doc", "store", "fasttext"],
     // What a stage is.
     &["stage"],
     // The stages that see one document, what reuse is worth, and the kernels that let keys meet: these know
