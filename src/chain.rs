@@ -432,12 +432,10 @@ fn wanted_columns(pipeline: &Pipeline, pass: &Pass) -> (Vec<String>, Vec<String>
     let stages = pass.replays.iter().chain(&pass.rulings).chain(&pass.local).chain(&pass.emits);
     for spec in stages.map(|&index| &pipeline.stages[index]) {
         strings.extend(spec.when.columns().cloned());
-        if let Stage::Corpus(stage) = &spec.stage {
-            for need in stage.needs() {
-                match need.kind {
-                    NeedKind::String => strings.push(need.column),
-                    NeedKind::Number => numbers.push(need.column),
-                }
+        for need in spec.stage.needs() {
+            match need.kind {
+                NeedKind::String => strings.push(need.column),
+                NeedKind::Number => numbers.push(need.column),
             }
         }
     }

@@ -30,6 +30,11 @@ pub trait Filter: Send + Sync {
 
     /// The reasons it can give, for listings.
     fn reasons(&self) -> &'static [&'static str];
+
+    /// The input columns it looks at.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
 }
 
 /// Rewrites and judges in one walk, as some published recipes do. Prefer the pure kinds.
@@ -58,6 +63,12 @@ pub trait Annotator: Send + Sync {
     /// Whether the stage must see the text as first read, before any rewriting stage.
     fn reads_origin(&self) -> bool {
         false
+    }
+
+    /// Settings that say what it has found outside of the pipeline, a file's content say: with them in place it would
+    /// refuse to find another. They make two runs different, and hold on other machines.
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 }
 
@@ -539,8 +550,14 @@ pub trait Settings: Serialize + DeserializeOwned + Default + JsonSchema + 'stati
     const ABOUT: &'static str;
     /// What runs.
     type Stage;
+    /// The settings that the defaults leave out because only a user can say them, each with an example in TOML.
+    const REQUIRED: &'static [(&'static str, &'static str)] = &[];
     /// Checks the settings and builds what runs. The message says which setting is wrong and what would have worked.
     fn build(self) -> Result<Self::Stage, String>;
+    /// The stage as listings show it: with the defaults, and whatever is right for what must be set.
+    fn sample() -> Self::Stage {
+        Self::default().build().expect("a stage without required settings builds from its defaults")
+    }
 }
 
 /// A stage ready to run.
@@ -604,6 +621,20 @@ impl Stage {
         }
     }
 
+    /// The input columns it looks at.
+    pub fn needs(&self) -> Vec<Need> {
+        match self {
+            Self::Filter(stage) => stage.needs(),
+            Self::Corpus(stage) => stage.needs(),
+            Self::Normalize(_) | Self::Edit(_) | Self::Annotate(_) => Vec::new(),
+        }
+    }
+
+    /// Settings that say what it has found outside of the pipeline: see [`Annotator::pins`].
+    pub fn pins(&self) -> Vec<(&'static str, String)> {
+        if let Self::Annotate(stage) = self { stage.pins() } else { Vec::new() }
+    }
+
     /// The reasons it can give for a drop.
     pub fn reasons(&self) -> &'static [&'static str] {
         match self {
@@ -625,6 +656,10 @@ pub struct Entry {
     pub family: &'static str,
     /// Builds the stage from a pipeline's settings. The message names the setting and what would have worked.
     pub build: fn(toml::Table) -> Result<Stage, String>,
+    /// The stage as listings show it; unlike [`Entry::build`] it needs no settings.
+    pub sample: fn() -> Stage,
+    /// The settings that must be set, each with an example in TOML.
+    pub required: &'static [(&'static str, &'static str)],
     /// The settings with their defaults.
     pub defaults: fn() -> serde_json::Value,
     /// The JSON Schema of the settings, with what each one means.
@@ -632,12 +667,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    const fn of<S: Settings>(family: &'static str, build: fn(toml::Table) -> Result<Stage, String>) -> Self {
+    const fn of<S: Settings>(
+        family: &'static str,
+        build: fn(toml::Table) -> Result<Stage, String>,
+        sample: fn() -> Stage,
+    ) -> Self {
         Self {
             name: S::NAME,
             about: S::ABOUT,
             family,
             build,
+            sample,
+            required: S::REQUIRED,
             defaults: || serde_json::to_value(S::default()).expect("settings are plain data"),
             schema: || schemars::schema_for!(S),
         }
@@ -645,27 +686,47 @@ impl Entry {
 
     /// A normalizer.
     pub const fn normalizer<S: Settings<Stage: Normalizer + 'static>>() -> Self {
-        Self::of::<S>("normalize", |table| Ok(Stage::Normalize(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "normalize",
+            |table| Ok(Stage::Normalize(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Normalize(Box::new(S::sample())),
+        )
     }
 
     /// A filter.
     pub const fn filter<S: Settings<Stage: Filter + 'static>>() -> Self {
-        Self::of::<S>("filter", |table| Ok(Stage::Filter(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "filter",
+            |table| Ok(Stage::Filter(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Filter(Box::new(S::sample())),
+        )
     }
 
     /// An editor; it is listed among the filters.
     pub const fn editor<S: Settings<Stage: Editor + 'static>>() -> Self {
-        Self::of::<S>("filter", |table| Ok(Stage::Edit(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "filter",
+            |table| Ok(Stage::Edit(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Edit(Box::new(S::sample())),
+        )
     }
 
     /// An annotator.
     pub const fn annotator<S: Settings<Stage: Annotator + 'static>>() -> Self {
-        Self::of::<S>("annotate", |table| Ok(Stage::Annotate(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "annotate",
+            |table| Ok(Stage::Annotate(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Annotate(Box::new(S::sample())),
+        )
     }
 
     /// A corpus stage.
     pub const fn corpus<S: Settings<Stage: CorpusStage + 'static>>() -> Self {
-        Self::of::<S>("corpus", |table| Ok(Stage::Corpus(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "corpus",
+            |table| Ok(Stage::Corpus(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Corpus(Box::new(S::sample())),
+        )
     }
 }
 

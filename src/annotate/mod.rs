@@ -4,7 +4,9 @@ use crate::stage::Entry;
 
 pub mod content_key;
 pub mod counts;
+pub mod fasttext;
 pub mod language;
+mod language_codes;
 pub mod origin_key;
 
 /// Every annotator: the names of a document first, then what it is.
@@ -13,6 +15,7 @@ pub const ALL: &[Entry] = &[
     Entry::annotator::<content_key::ContentKey>(),
     Entry::annotator::<counts::Counts>(),
     Entry::annotator::<language::Language>(),
+    Entry::annotator::<fasttext::Fasttext>(),
 ];
 
 #[cfg(test)]
@@ -24,10 +27,9 @@ mod tests {
     use crate::stage::{Annotator, Entry, Stage};
 
     fn annotators() -> impl Iterator<Item = (&'static Entry, Box<dyn Annotator>)> {
-        ALL.iter().map(|entry| match (entry.build)(toml::Table::new()) {
-            Ok(Stage::Annotate(stage)) => (entry, stage),
-            Ok(_) => panic!("{} is not an annotator", entry.name),
-            Err(error) => panic!("{} does not build from its defaults: {error}", entry.name),
+        ALL.iter().map(|entry| match (entry.sample)() {
+            Stage::Annotate(stage) => (entry, stage),
+            _ => panic!("{} is not an annotator", entry.name),
         })
     }
 

@@ -23,10 +23,12 @@ pub(super) struct Dictionary {
     pruned: Option<Pruned>,
 }
 
-/// The buckets of n-grams that were kept when the model was made smaller, each with its new place.
+/// The buckets of n-grams that were kept when the model was made smaller, each with its new place: a table at most
+/// half full, by the bucket.
 struct Pruned {
-    kept: Vec<(u32, u32)>,
-    places: Slots,
+    slots: Vec<(u32, u32)>,
+    /// The number of rows for them.
+    n_places: u64,
 }
 
 impl Dictionary {
@@ -99,7 +101,7 @@ impl Dictionary {
     /// The number of rows that the input matrix has at least.
     pub(super) fn n_rows(&self) -> u64 {
         let n_hashed = match &self.pruned {
-            Some(pruned) => pruned.kept.iter().map(|(_, place)| u64::from(*place) + 1).max().unwrap_or(0),
+            Some(pruned) => pruned.n_places,
             None if self.args.has_ngrams() => self.args.bucket.into(),
             None => 0,
         };
@@ -129,7 +131,7 @@ impl Dictionary {
                 break;
             }
         }
-        self.word_ngram_rows(hashes, add);
+        word_ngrams(hashes, self.args.word_ngrams, self.args.bucket, &mut |bucket| self.hashed_row(bucket, add));
     }
 
     fn place(&self, word: &[u8], hash: u32) -> Option<usize> {
@@ -174,21 +176,6 @@ impl Dictionary {
         }
     }
 
-    fn word_ngram_rows(&self, hashes: &[u32], add: &mut impl FnMut(usize)) {
-        if self.args.word_ngrams < 2 {
-            return;
-        }
-        // Hashes were numbers with a sign, and they still are where they become wider.
-        let wide = |hash: u32| i64::from(hash.cast_signed()).cast_unsigned();
-        for (i, &first) in hashes.iter().enumerate() {
-            let mut mixed = wide(first);
-            for &next in hashes[i + 1..].iter().take(self.args.word_ngrams - 1) {
-                mixed = mixed.wrapping_mul(NEIGHBOUR).wrapping_add(wide(next));
-                self.hashed_row((mixed % u64::from(self.args.bucket)) as u32, add);
-            }
-        }
-    }
-
     /// The row of a bucket, if it was kept.
     fn hashed_row(&self, bucket: u32, add: &mut impl FnMut(usize)) {
         let place = match &self.pruned {
@@ -202,29 +189,38 @@ impl Dictionary {
 }
 
 impl Pruned {
+    /// What stands in a slot without a bucket; no bucket has this number.
+    const FREE: u32 = u32::MAX;
+
     fn read(reader: &mut Reader<impl BufRead>, n: i64) -> Result<Self, String> {
         reader.check_room("the number of n-grams kept", n, 8)?;
-        let n = n as usize;
-        let mut pruned = Self { kept: Vec::with_capacity(n), places: Slots::with_room(n) };
-        for i in 0..n as u32 {
+        let n_slots = (2 * n as usize).next_power_of_two().max(2);
+        let mut pruned = Self { slots: vec![(Self::FREE, 0); n_slots], n_places: 0 };
+        for _ in 0..n {
             let bucket = reader.size("a bucket", 0)? as u32;
             let place = reader.size("the place of a bucket", 0)? as u32;
-            pruned.kept.push((bucket, place));
-            let kept = &pruned.kept;
-            pruned.places.insert(spread(bucket), i, |other| kept[other as usize].0 == bucket);
+            let at = pruned.slot(bucket);
+            pruned.slots[at] = (bucket, place);
+            pruned.n_places = pruned.n_places.max(u64::from(place) + 1);
         }
         Ok(pruned)
     }
 
     fn place(&self, bucket: u32) -> Option<u32> {
-        let at = self.places.find(spread(bucket), |at| self.kept[at as usize].0 == bucket)?;
-        Some(self.kept[at as usize].1)
+        let (found, place) = self.slots[self.slot(bucket)];
+        (found == bucket).then_some(place)
     }
-}
 
-/// Buckets are remainders; their low bits are mixed before they choose a slot.
-fn spread(bucket: u32) -> u32 {
-    bucket.wrapping_mul(0x9e37_79b9).rotate_left(16)
+    /// The slot of a bucket, or the free one where it belongs.
+    fn slot(&self, bucket: u32) -> usize {
+        let mask = self.slots.len() - 1;
+        // Buckets are remainders; their low bits are mixed before they choose a slot.
+        let mut at = bucket.wrapping_mul(0x9e37_79b9).rotate_left(16) as usize & mask;
+        while self.slots[at].0 != bucket && self.slots[at].0 != Self::FREE {
+            at = (at + 1) & mask;
+        }
+        at
+    }
 }
 
 fn word_at<'b>(bytes: &'b [u8], ends: &[usize], place: u32) -> &'b [u8] {
@@ -261,6 +257,22 @@ impl Slots {
             at = (at + 1) & mask;
         }
         at
+    }
+}
+
+/// Calls `add` with the buckets of the runs of 2 to `n` words, given the hashes of all words in order.
+pub(super) fn word_ngrams(hashes: &[u32], n: usize, buckets: u32, add: &mut impl FnMut(u32)) {
+    if n < 2 {
+        return;
+    }
+    // Hashes were numbers with a sign, and they still are where they become wider.
+    let wide = |hash: u32| i64::from(hash.cast_signed()).cast_unsigned();
+    for (i, &first) in hashes.iter().enumerate() {
+        let mut mixed = wide(first);
+        for &next in hashes[i + 1..].iter().take(n - 1) {
+            mixed = mixed.wrapping_mul(NEIGHBOUR).wrapping_add(wide(next));
+            add((mixed % u64::from(buckets)) as u32);
+        }
     }
 }
 

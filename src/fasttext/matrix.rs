@@ -102,6 +102,7 @@ impl Matrix {
                     *sum += weight;
                 }
             }
+            Self::Quantised(matrix) if matrix.parts.width == 2 => matrix.add_row_of_pairs(row, vector),
             Self::Quantised(matrix) => {
                 let length = matrix.length(row);
                 for (part, weights) in vector.chunks_mut(matrix.parts.width).zip(matrix.row(row)) {
@@ -168,6 +169,22 @@ impl Quantised {
         let n_parts = self.parts.n_parts;
         let codes = &self.codes[row * n_parts..][..n_parts];
         codes.iter().enumerate().map(|(part, &code)| self.parts.weights(part, code, self.n_columns))
+    }
+
+    /// Adds a row to a vector, where a code stands for two weights: fastText's default, and most of the work there is.
+    fn add_row_of_pairs(&self, row: usize, vector: &mut [f32]) {
+        let length = self.length(row);
+        let codes = &self.codes[row * self.parts.n_parts..][..self.parts.n_parts];
+        let (pairs, last) = vector.as_chunks_mut();
+        let (books, last_book) = self.parts.weights.as_chunks::<{ 2 * N_CODES }>();
+        for (([x, y], book), &code) in pairs.iter_mut().zip(books).zip(codes) {
+            let at = 2 * usize::from(code);
+            *x += length * book[at];
+            *y += length * book[at + 1];
+        }
+        if let ([x], Some(&code)) = (last, codes.last()) {
+            *x += length * last_book[usize::from(code)];
+        }
     }
 
     fn length(&self, row: usize) -> f32 {

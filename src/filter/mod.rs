@@ -5,6 +5,7 @@ use crate::stage::Entry;
 pub mod c4;
 mod char_counts;
 pub mod char_ratio;
+pub mod column_range;
 pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
@@ -18,6 +19,7 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<word_count::WordCount>(),
     Entry::filter::<symbol_ratio::SymbolRatio>(),
     Entry::filter::<char_ratio::CharRatio>(),
+    Entry::filter::<column_range::ColumnRange>(),
     Entry::editor::<line_rules::LineRules>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
@@ -56,7 +58,7 @@ mod tests {
     }
 
     fn built() -> impl Iterator<Item = (&'static str, Stage)> {
-        ALL.iter().map(|entry| (entry.name, (entry.build)(toml::Table::new()).expect(entry.name)))
+        ALL.iter().map(|entry| (entry.name, (entry.sample)()))
     }
 
     /// What becomes of the text, and the reason if it is dropped.
@@ -147,7 +149,10 @@ mod tests {
     #[test]
     fn defaults_can_be_written_down_and_read_back() {
         for entry in ALL {
-            let table = toml::Table::try_from((entry.defaults)()).expect(entry.name);
+            let mut table = toml::Table::try_from((entry.defaults)()).expect(entry.name);
+            for (name, example) in entry.required {
+                table.extend(format!("{name} = {example}").parse::<toml::Table>().expect(entry.name));
+            }
             (entry.build)(table).map(drop).expect(entry.name);
         }
     }
