@@ -1,20 +1,19 @@
 //! The codes of languages, and what models call them.
 
 /// Our code of a language that has an ISO 639-3 code: that of ISO 639-1 if there is one, else the same.
+///
+/// Models name the one language of a group that most texts are in (`arb` for `ar`); it is taken for the group.
 pub(super) fn short(code: &str) -> &str {
-    find(&ISO_639, code).unwrap_or(code)
+    find(&ISO_639, code).or_else(|| find(&FOR_GROUP, code)).unwrap_or(code)
 }
 
 /// The language of a label of a model, and its script if the label has one.
 ///
 /// Labels are ISO 639-1 or 639-3 codes (`en`, `ceb`), or 639-3 codes with a script of ISO 15924 (`cmn_Hani`), as
-/// GlotLID, OpenLID and NLLB have them. These name the one language of a group that most texts are in (`arb` for `ar`);
-/// it is taken for the group. Other labels stay as they are.
+/// GlotLID, OpenLID and NLLB have them. Other labels stay as they are.
 pub(super) fn of_label(label: &str) -> (&str, Option<&str>) {
     match label.split_once('_') {
-        Some((code, script)) if is_code(code) && is_script(script) => {
-            (find(&FOR_GROUP, code).unwrap_or_else(|| short(code)), Some(script))
-        }
+        Some((code, script)) if is_code(code) && is_script(script) => (short(code), Some(script)),
         // Wikipedia's code for Alemannic, which is Tosk Albanian in ISO 639-3.
         _ if label == "als" => ("gsw", None),
         _ => (short(label), None),
@@ -270,6 +269,7 @@ mod tests {
         check("yue_Hant", "yue", Some("Hant"));
         check("arb_Arab", "ar", Some("Arab"));
         check("arz_Arab", "arz", Some("Arab"));
+        check("pes", "fa", None);
     }
 
     #[test]

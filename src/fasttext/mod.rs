@@ -25,6 +25,7 @@ mod dictionary;
 mod matrix;
 mod output;
 mod read;
+pub mod train;
 pub mod units;
 
 pub use output::Prediction;
