@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fasttext::{hex, load};
+use super::han_script;
 use super::language_codes::{of_label, short};
 use crate::doc::{Doc, Value};
 use crate::fasttext::{Model, Units};
@@ -43,6 +44,9 @@ pub struct Language {
     /// It is a file, seen from the current folder; on a cluster, it is at this path on every machine. Its labels
     /// become codes as above (`__label__cmn_Hani`: `zh`); if they name scripts, so does a column `language_script`.
     pub model: Option<PathBuf>,
+    /// Whether a column `language_script` tells simplified (`Hans`) from traditional Chinese (`Hant`), by the characters
+    /// that only one of them has. It is null for other languages, and for texts without such characters. Default: no.
+    pub script: bool,
     /// The digest of the model file, in hexadecimal digits; any other file is refused. Not set: any file will do, and a
     /// run that was begun with one is not continued with another.
     pub digest: Option<String>,
@@ -56,7 +60,11 @@ impl Settings for Language {
     fn build(self) -> Result<Identifier, String> {
         match &self.model {
             None if self.digest.is_some() => Err("`digest` is that of a `model`, and none is named".into()),
-            None => Ok(Identifier::Embedded),
+            None => Ok(Identifier::Embedded { script: self.script }),
+            Some(_) if self.script => {
+                Err("`script` is for the embedded models; with a `model`, its labels say whether there are scripts"
+                    .into())
+            }
             Some(path) => Ok(Identifier::Model(Languages::of(load(path, self.digest.as_deref())?))),
         }
     }
@@ -65,7 +73,10 @@ impl Settings for Language {
 /// [`Language`], its model loaded.
 pub enum Identifier {
     /// By script, and the embedded models.
-    Embedded,
+    Embedded {
+        /// Whether the script of Chinese is told.
+        script: bool,
+    },
     /// By a model that the user brings.
     Model(Languages),
 }
@@ -108,7 +119,11 @@ impl Annotator for Identifier {
     fn columns(&self) -> Vec<Field> {
         let mut columns =
             vec![Field::new("language", DataType::Utf8, true), Field::new("language_score", DataType::Float32, true)];
-        if matches!(self, Self::Model(languages) if languages.has_scripts) {
+        let has_scripts = match self {
+            Self::Embedded { script } => *script,
+            Self::Model(languages) => languages.has_scripts,
+        };
+        if has_scripts {
             columns.push(Field::new("language_script", DataType::Utf8, true));
         }
         columns
@@ -116,10 +131,16 @@ impl Annotator for Identifier {
 
     fn annotate(&self, doc: &Doc<'_>, row: &mut Vec<Value>) {
         match self {
-            Self::Embedded => {
-                let guess = guess(&sample(doc.text()));
+            Self::Embedded { script } => {
+                let sample = sample(doc.text());
+                let guess = guess(&sample);
                 row.push(Value::Str(Cow::Borrowed(guess.code)));
                 row.push(Value::F32(guess.score as f32));
+                if *script {
+                    let is_chinese = matches!(guess.code, "zh" | "yue");
+                    let found = is_chinese.then(|| han_script::of(&sample)).flatten();
+                    row.push(found.map_or(Value::Null, |script| Value::Str(Cow::Borrowed(script))));
+                }
             }
             Self::Model(languages) => languages.annotate(doc.text(), row),
         }
@@ -127,7 +148,7 @@ impl Annotator for Identifier {
 
     fn pins(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Embedded => Vec::new(),
+            Self::Embedded { .. } => Vec::new(),
             Self::Model(languages) => vec![("digest", hex(&languages.model))],
         }
     }
@@ -321,6 +342,9 @@ fn n_letters_of_plain_words(text: &str) -> usize {
 /// Characters that written Cantonese uses all the time and standard Chinese hardly ever.
 const CANTONESE: &str = "嘅喺咗佢哋唔嘢冇嗰咁啲嚟俾畀㗎噉乜";
 
+/// Those of them that one is enough of in a sentence; the others are also names, or of other dialects.
+const TELLING_CANTONESE: &str = "嘅喺咗佢哋唔嘢嗰啲㗎";
+
 /// Chinese, Cantonese or Japanese.
 fn by_ideographs(text: &str, letters: &Letters) -> Guess {
     let kana = letters.n_kana as f64 / (letters.n_kana + letters.n_han) as f64;
@@ -333,6 +357,9 @@ fn by_ideographs(text: &str, letters: &Letters) -> Guess {
     let marks = n_marks as f64 / letters.n_han as f64;
     if n_marks >= 2 && marks > 0.02 {
         return Guess::new("yue", (0.5 + 10.0 * marks).min(1.0));
+    }
+    if n_marks == 1 && marks > 0.04 && text.contains(|c| TELLING_CANTONESE.contains(c)) {
+        return Guess::new("yue", 0.5);
     }
     Guess::new("zh", 1.0 - 8.0 * kana - 10.0 * marks)
 }
@@ -418,7 +445,7 @@ mod tests {
     /// The model of this name among those of the tests.
     fn by_model(name: &str) -> Identifier {
         let model = format!("{}/tests/golden/fasttext/{name}", env!("CARGO_MANIFEST_DIR"));
-        let settings = Language { model: Some(model.into()), digest: None };
+        let settings = Language { model: Some(model.into()), ..Language::default() };
         settings.build().expect("a sound model")
     }
 
@@ -451,7 +478,8 @@ mod tests {
 
     #[test]
     fn a_digest_needs_a_model() {
-        let error = Language { model: None, digest: Some("00".into()) }.build().map(drop).expect_err("no model");
+        let error =
+            Language { digest: Some("00".into()), ..Language::default() }.build().map(drop).expect_err("no model");
         assert_eq!(error, "`digest` is that of a `model`, and none is named");
     }
 
@@ -469,6 +497,30 @@ mod tests {
     fn cantonese_is_told_from_standard_chinese() {
         check("佢哋話聽日唔嚟喇，我哋自己去食嘢啦，嗰間舖頭喺街口。", "yue", 0.9..=1.0);
         check("他們說明天不來了，我們自己去吃東西吧，那家店就在街口。", "zh", 0.9..=1.0);
+    }
+
+    #[test]
+    fn one_mark_is_enough_in_a_sentence_of_cantonese() {
+        check("我哋聽日朝早七點出發。", "yue", 0.4..=0.6);
+        // A name, and a quotation in a longer text.
+        check("乜先生上午到了北京。", "zh", 0.0..=0.7);
+        check(&["广东话里“我的”说成“我嘅”。", &"我们今天下午去看了河边的老房子。".repeat(3)].concat(), "zh", 0.5..=1.0);
+    }
+
+    #[test]
+    fn the_script_of_chinese_is_told_where_asked() {
+        let stage = Language { script: true, ..Language::default() }.build().expect("sound");
+        assert!(stage.columns().iter().map(Field::name).eq(["language", "language_score", "language_script"]));
+        let script = |text: &str| {
+            let mut row = Vec::new();
+            stage.annotate(&Doc::bare(text), &mut row);
+            row.pop()
+        };
+        assert_eq!(script("秋天的傍晚，村口总坐着几个下棋的老人。"), Some(Value::Str("Hans".into())));
+        assert_eq!(script("佢哋話聽日唔嚟喇，嗰間舖頭喺東邊街口。"), Some(Value::Str("Hant".into())));
+        assert_eq!(script("春になると、川沿いの桜がいっせいに咲きはじめます。"), Some(Value::Null));
+        let model = Language { model: Some("lid.bin".into()), script: true, ..Language::default() };
+        assert!(model.build().map(drop).is_err_and(|error| error.starts_with("`script` is for the embedded")));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::stage::Entry;
 pub mod content_key;
 pub mod counts;
 pub mod fasttext;
+mod han_script;
 pub mod language;
 mod language_codes;
 pub mod origin_key;

@@ -12,8 +12,8 @@ pub enum Units {
     /// What stands between white space, as in fastText: for models trained elsewhere on texts as they are.
     #[default]
     Spaces,
-    /// The same, and each ideograph and kana by itself: for models trained on Chinese or Japanese so. In Python,
-    /// with the same characters: `re.sub("([々〇぀-ヿㇰ-ㇿ㐀-䶿一-鿿豈-﫿ｦ-ﾟ𠀀-𯨟])", r" \1 ", text)`.
+    /// The same, and each ideograph and kana by itself: for models trained on Chinese or Japanese so. In Python:
+    /// `re.sub(r"([\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0002fa1f])", r" \1 ", text)`.
     Characters,
 }
 
