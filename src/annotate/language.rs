@@ -361,7 +361,7 @@ fn by_ideographs(text: &str, letters: &Letters) -> Guess {
     if n_marks == 1 && marks > 0.04 && text.contains(|c| TELLING_CANTONESE.contains(c)) {
         return Guess::new("yue", 0.5);
     }
-    Guess::new("zh", 1.0 - 8.0 * kana - 10.0 * marks)
+    Guess::new("zh", (1.0 - 8.0 * kana - 10.0 * marks).max(0.3))
 }
 
 /// Below this confidence `whatlang` is not believed when it names a language that `whichlang` does not know.
@@ -502,6 +502,7 @@ mod tests {
     #[test]
     fn one_mark_is_enough_in_a_sentence_of_cantonese() {
         check("我哋聽日朝早七點出發。", "yue", 0.4..=0.6);
+        check("乜", "zh", 0.0..=0.1);
         // A name, and a quotation in a longer text.
         check("乜先生上午到了北京。", "zh", 0.0..=0.7);
         check(&["广东话里“我的”说成“我嘅”。", &"我们今天下午去看了河边的老房子。".repeat(3)].concat(), "zh", 0.5..=1.0);
