@@ -65,7 +65,7 @@ impl Settings for Language {
                 Err("`script` is for the embedded models; with a `model`, its labels say whether there are scripts"
                     .into())
             }
-            Some(path) => Ok(Identifier::Model(Languages::of(load(path, self.digest.as_deref())?))),
+            Some(path) => Ok(Identifier::Model(Box::new(Languages::of(load(path, self.digest.as_deref())?)))),
         }
     }
 }
@@ -78,7 +78,7 @@ pub enum Identifier {
         script: bool,
     },
     /// By a model that the user brings.
-    Model(Languages),
+    Model(Box<Languages>),
 }
 
 /// A model whose labels are languages.

@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn the_probability_of_a_label_is_the_predicted_one() {
-        for (name, _) in golden().models {
+        for name in golden().models.into_keys() {
             let model = model(&bytes(&name)).expect(&name);
             for text in ["the boat lay on the mud", "dough", ""] {
                 let all = model.predict(text, Units::Spaces, usize::MAX, 0.0);

@@ -124,7 +124,7 @@ impl Best {
 }
 
 /// The logistic function in steps, from a table as models were trained with it.
-pub(super) struct Sigmoid([f32; Self::STEPS + 1]);
+pub(super) struct Sigmoid(Vec<f32>);
 
 impl Sigmoid {
     const STEPS: usize = 512;
@@ -132,10 +132,11 @@ impl Sigmoid {
     const MAX: f32 = 8.0;
 
     fn new() -> Self {
-        Self(std::array::from_fn(|i| {
+        let at = |i: usize| {
             let x = (i * 16) as f32 / Self::STEPS as f32 - Self::MAX;
             (1.0 / (1.0 + f64::from((-x).exp()))) as f32
-        }))
+        };
+        Self((0..=Self::STEPS).map(at).collect())
     }
 
     fn of(&self, x: f32) -> f32 {
