@@ -11,7 +11,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use documents::{chinese, english};
 use trommel::doc::Doc;
 use trommel::stage::{Entry, Stage};
-use trommel::{filter, normalize, text, tokenize};
+use trommel::tokenize::Tokenizer;
+use trommel::{filter, normalize, text};
 
 mod documents;
 
@@ -37,7 +38,20 @@ const RECIPES: [&str; 4] = ["gopher_quality", "gopher_repetition", "c4", "finewe
 fn build(entry: &Entry, settings: &str) -> Stage {
     let mut settings: toml::Table = settings.parse().expect("the settings above are TOML");
     let own = settings.remove(entry.name).and_then(|own| own.try_into().ok());
-    (entry.build)(own.unwrap_or_default()).expect(entry.name)
+    if entry.required.is_empty() { (entry.build)(own.unwrap_or_default()).expect(entry.name) } else { (entry.sample)() }
+}
+
+/// The recipes with datatrove's own words.
+fn as_published(language: &str) -> Vec<Stage> {
+    let settings = |recipe: &str| match (language, recipe) {
+        ("chinese", "c4") => {
+            "profile = 'datatrove-0.10'\nlanguage = 'zh'\nterminal_punctuation = false\nmin_words_per_line = false"
+        }
+        ("chinese", _) => "profile = 'fineweb-2/cmn_Hani'",
+        _ => "profile = 'datatrove-0.10'\nlanguage = 'en'",
+    };
+    let build = |entry: &Entry| (entry.build)(settings(entry.name).parse().expect("TOML")).expect(entry.name);
+    filter::ALL.iter().filter(|entry| RECIPES.contains(&entry.name)).map(build).collect()
 }
 
 fn stages(criterion: &mut Criterion) {
@@ -48,20 +62,18 @@ fn stages(criterion: &mut Criterion) {
         group.bench_function("words", |b| {
             b.iter(|| documents.iter().map(|text| text::words(text).count()).sum::<usize>());
         });
-        let tokenizers: [(&str, for<'t> fn(&'t str, &mut Vec<&'t str>)); 2] =
-            [("words of datatrove, en", tokenize::english::words), ("words of datatrove, xx", tokenize::multi::words)];
-        for (name, words) in tokenizers {
+        for tokenizer in [Tokenizer::English, Tokenizer::Multi, Tokenizer::Chinese, Tokenizer::Dictionary] {
             let mut all = Vec::new();
-            group.bench_function(name, |b| {
+            group.bench_function(format!("words, {tokenizer:?}"), |b| {
                 b.iter(|| {
                     all.clear();
-                    documents.iter().for_each(|text| words(text, &mut all));
+                    documents.iter().for_each(|text| tokenizer.words(text, &mut all));
                     all.len()
                 });
             });
         }
-        group.bench_function("sentences of datatrove, en", |b| {
-            b.iter(|| documents.iter().map(|text| tokenize::english::n_sentences(text)).sum::<usize>());
+        group.bench_function("sentences, English", |b| {
+            b.iter(|| documents.iter().map(|text| Tokenizer::English.n_sentences(text)).sum::<usize>());
         });
         for entry in filter::ALL.iter().chain(normalize::ALL) {
             let stage = build(entry, settings);
@@ -75,8 +87,12 @@ fn stages(criterion: &mut Criterion) {
             ("all filters", filter::ALL.iter().collect()),
             ("all normalizers", normalize::ALL.iter().collect()),
         ];
-        for (name, all) in groups {
-            let stages: Vec<Stage> = all.into_iter().map(|entry| build(entry, settings)).collect();
+        let mut groups: Vec<(&str, Vec<Stage>)> = groups
+            .into_iter()
+            .map(|(name, all)| (name, all.into_iter().map(|entry| build(entry, settings)).collect()))
+            .collect();
+        groups.push(("gopher, c4, fineweb as published", as_published(language)));
+        for (name, stages) in groups {
             group.bench_function(name, |b| {
                 b.iter(|| {
                     for text in &documents {

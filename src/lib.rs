@@ -5,7 +5,7 @@
 //!
 //! - **One document.** [`encoding`] makes text of bytes, [`codepage`] knows what was decoded wrongly, [`text`] cuts and
 //!   classifies characters, [`tokenize`] finds the words that published recipes count, [`tokenizer`] counts tokens as a
-//!   model does, [`pii`] finds what points at a person; a [`doc::Doc`] is what a stage sees. [`stage`] says what stages
+//!   model does, [`pii`] finds what points at a person, [`fasttext`] asks classifiers; a [`doc::Doc`] is what a stage sees. [`stage`] says what stages
 //!   may do: a normalizer cannot drop, a filter cannot rewrite.
 //! - **The stages**, one idea a file: [`normalize`], [`filter`], [`annotate`] look at one document, [`corpus`] at
 //!   all of them. Each folder's `ALL` is the list of its stages.
@@ -48,6 +48,7 @@ pub mod encoding;
 pub mod engine;
 pub mod error;
 pub mod exchange;
+pub mod fasttext;
 pub mod filter;
 pub mod fleet;
 pub mod format;

@@ -248,7 +248,7 @@ impl Pipeline {
 
     /// Checks a pipeline given as a table of `input`, `output` and a list `stage`.
     pub fn from_table(table: toml::Table, place: &str) -> Result<Self> {
-        let fingerprint = fingerprint(table.clone());
+        let mut written = table.clone();
         if table.get("stage").is_some_and(|stage| !stage.is_array()) {
             return Err(Error::refused(format!("{place}: `stage` is a list; each stage begins with `[[stage]]`")));
         }
@@ -260,6 +260,8 @@ impl Pipeline {
             .enumerate()
             .map(|(i, table)| StageSpec::parse(table, &format!("{place}: stage {}", i + 1)))
             .collect::<Result<Vec<_>>>()?;
+        pin(&mut written, &stages);
+        let fingerprint = fingerprint(written);
         let pipeline = Self { input: file.input, output: file.output, stages, fingerprint };
         pipeline.check().map_err(|message| Error::refused(format!("{place}: {message}")))?;
         Ok(pipeline)
@@ -380,8 +382,13 @@ impl Pipeline {
                     "{place}: this name is taken by an earlier stage; give it another with `name = \"…\"`"
                 ));
             }
-            if let Some(lacks) = spec.stage.lacks() {
-                return Err(format!("{place}: {lacks}"));
+            for need in spec.stage.needs().iter().filter(|need| need.kind == NeedKind::Number) {
+                let made = self.stages[..i].iter().flat_map(|spec| spec.stage.columns());
+                let data_type =
+                    made.filter(|field| *field.name() == need.column).map(|field| field.data_type().clone());
+                if let Some(data_type) = data_type.last().filter(|data_type| !data_type.is_numeric()) {
+                    return Err(format!("{place}: column `{}` is {data_type}, expected one of numbers", need.column));
+                }
             }
             for field in spec.stage.columns() {
                 if let Some(other) = columns.insert(field.name().clone(), &spec.name) {
@@ -512,6 +519,14 @@ fn check_keys(table: &toml::Table, entry: &Entry) -> Result<(), String> {
     Ok(())
 }
 
+/// Writes down what stages have found outside of the pipeline.
+fn pin(table: &mut toml::Table, stages: &[StageSpec]) {
+    let tables = table.get_mut("stage").and_then(toml::Value::as_array_mut).into_iter().flatten();
+    for (table, spec) in tables.filter_map(toml::Value::as_table_mut).zip(stages) {
+        table.extend(spec.stage.pins().into_iter().map(|(name, value)| (name.to_owned(), toml::Value::String(value))));
+    }
+}
+
 fn fingerprint(mut table: toml::Table) -> String {
     if let Some(input) = table.get_mut("input").and_then(toml::Value::as_table_mut) {
         input.remove("files");
@@ -610,6 +625,38 @@ mod tests {
         let fingerprint = |input: &str| parse(&format!("{input}{stage}")).expect("sound").fingerprint;
         assert_eq!(fingerprint(""), fingerprint("[input]\nfiles = ['a']\n"));
         assert_ne!(fingerprint(""), fingerprint("[input]\ntext_column = 'a'\n"));
+    }
+
+    #[test]
+    fn a_filter_needs_its_column() {
+        let pipeline = parse("[[stage]]\nuse = 'column_range'\ncolumn = 'quality'\nmin = 0.5").expect("sound");
+        let needs: Vec<_> = pipeline.needs().into_iter().collect();
+        assert_eq!(needs, [(Need { column: "quality".into(), kind: NeedKind::Number }, "column_range")]);
+        let after = |column: &str| {
+            parse(&format!(
+                "[[stage]]\nuse = 'language'\n[[stage]]\nuse = 'column_range'\ncolumn = '{column}'\nmin = 0.5"
+            ))
+        };
+        assert!(after("language_score").expect("sound").needs().is_empty());
+        assert_eq!(
+            after("language").err().as_deref(),
+            Some("p.toml: stage 2 (column_range): column `language` is Utf8, expected one of numbers")
+        );
+    }
+
+    #[test]
+    fn another_model_makes_another_pipeline() {
+        let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/fasttext/softmax-words1-chars0.bin");
+        let stage = |more: &str| format!("[[stage]]\nuse = 'fasttext'\nmodel = '{model}'\nlabel = 'boat'\n{more}");
+        let fingerprint = parse(&stage("")).expect("sound").fingerprint;
+        let table: toml::Table = serde_json::from_str(&fingerprint).expect("a table");
+        let digest = table["stage"][0]["digest"].as_str().expect("it is pinned").to_owned();
+        assert_eq!(parse(&stage(&format!("digest = '{digest}'"))).expect("sound").fingerprint, fingerprint);
+        assert_eq!(Pipeline::from_table(table, "p.toml").expect("sound").fingerprint, fingerprint);
+        check_refused(
+            &stage("digest = 'abc'"),
+            &format!("p.toml: stage 1 (fasttext): {model}: this is another file: its digest is {digest}, not abc"),
+        );
     }
 
     #[test]

@@ -35,12 +35,6 @@ pub trait Filter: Send + Sync {
 
     /// The reasons it can give, for listings.
     fn reasons(&self) -> &'static [&'static str];
-
-    /// What must be set before it is of any use, since there is no default for it. A pipeline with such a stage
-    /// is refused.
-    fn lacks(&self) -> Option<&'static str> {
-        None
-    }
 }
 
 /// Rewrites and judges in one walk, as some published recipes do. Prefer the pure kinds.
@@ -79,6 +73,12 @@ pub trait Annotator: Send + Sync {
     /// Whether the stage must see the text as first read, before any rewriting stage.
     fn reads_origin(&self) -> bool {
         false
+    }
+
+    /// Settings that say what it has found outside of the pipeline, a file's content say: with them in place it would
+    /// refuse to find another. They make two runs different, and hold on other machines.
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 }
 
@@ -562,8 +562,14 @@ pub trait Settings: Serialize + DeserializeOwned + Default + JsonSchema + 'stati
     type Stage;
     /// Published settings to begin with, if its setting `profile` names them; others than the defaults.
     const PROFILES: &'static [Profile<Self>] = &[];
+    /// The settings that the defaults leave out because only a user can say them, each with an example in TOML.
+    const REQUIRED: &'static [(&'static str, &'static str)] = &[];
     /// Checks the settings and builds what runs. The message says which setting is wrong and what would have worked.
     fn build(self) -> Result<Self::Stage, String>;
+    /// The stage as listings show it: with the defaults, and whatever is right for what must be set.
+    fn sample() -> Self::Stage {
+        Self::default().build().expect("a stage without required settings builds from its defaults")
+    }
 }
 
 /// Settings that a recipe has published.
@@ -651,12 +657,9 @@ impl Stage {
         }
     }
 
-    /// What must be set before it is of any use.
-    pub fn lacks(&self) -> Option<&'static str> {
-        match self {
-            Self::Filter(stage) => stage.lacks(),
-            _ => None,
-        }
+    /// Settings that say what it has found outside of the pipeline: see [`Annotator::pins`].
+    pub fn pins(&self) -> Vec<(&'static str, String)> {
+        if let Self::Annotate(stage) = self { stage.pins() } else { Vec::new() }
     }
 
     /// The reasons it can give for a drop.
@@ -680,6 +683,10 @@ pub struct Entry {
     pub family: &'static str,
     /// Builds the stage from a pipeline's settings. The message names the setting and what would have worked.
     pub build: fn(toml::Table) -> Result<Stage, String>,
+    /// The stage as listings show it; unlike [`Entry::build`] it needs no settings.
+    pub sample: fn() -> Stage,
+    /// The settings that must be set, each with an example in TOML.
+    pub required: &'static [(&'static str, &'static str)],
     /// The settings with their defaults.
     pub defaults: fn() -> serde_json::Value,
     /// The JSON Schema of the settings, with what each one means.
@@ -687,12 +694,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    const fn of<S: Settings>(family: &'static str, build: fn(toml::Table) -> Result<Stage, String>) -> Self {
+    const fn of<S: Settings>(
+        family: &'static str,
+        build: fn(toml::Table) -> Result<Stage, String>,
+        sample: fn() -> Stage,
+    ) -> Self {
         Self {
             name: S::NAME,
             about: S::ABOUT,
             family,
             build,
+            sample,
+            required: S::REQUIRED,
             defaults: || serde_json::to_value(S::default()).expect("settings are plain data"),
             schema: || schemars::schema_for!(S),
         }
@@ -700,27 +713,47 @@ impl Entry {
 
     /// A normalizer.
     pub const fn normalizer<S: Settings<Stage: Normalizer + 'static>>() -> Self {
-        Self::of::<S>("normalize", |table| Ok(Stage::Normalize(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "normalize",
+            |table| Ok(Stage::Normalize(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Normalize(Box::new(S::sample())),
+        )
     }
 
     /// A filter.
     pub const fn filter<S: Settings<Stage: Filter + 'static>>() -> Self {
-        Self::of::<S>("filter", |table| Ok(Stage::Filter(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "filter",
+            |table| Ok(Stage::Filter(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Filter(Box::new(S::sample())),
+        )
     }
 
     /// An editor; it is listed among the filters.
     pub const fn editor<S: Settings<Stage: Editor + 'static>>() -> Self {
-        Self::of::<S>("filter", |table| Ok(Stage::Edit(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "filter",
+            |table| Ok(Stage::Edit(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Edit(Box::new(S::sample())),
+        )
     }
 
     /// An annotator.
     pub const fn annotator<S: Settings<Stage: Annotator + 'static>>() -> Self {
-        Self::of::<S>("annotate", |table| Ok(Stage::Annotate(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "annotate",
+            |table| Ok(Stage::Annotate(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Annotate(Box::new(S::sample())),
+        )
     }
 
     /// A corpus stage.
     pub const fn corpus<S: Settings<Stage: CorpusStage + 'static>>() -> Self {
-        Self::of::<S>("corpus", |table| Ok(Stage::Corpus(Box::new(settings::<S>(table)?.build()?))))
+        Self::of::<S>(
+            "corpus",
+            |table| Ok(Stage::Corpus(Box::new(settings::<S>(table)?.build()?))),
+            || Stage::Corpus(Box::new(S::sample())),
+        )
     }
 }
 

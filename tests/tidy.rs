@@ -14,8 +14,8 @@ const FLOORS: &[&[&str]] = &[
     &["error", "encoding", "text", "tokenizer", "canonical", "pii"],
     // Words as published recipes cut them.
     &["tokenize"],
-    // A document; text that was decoded wrongly; bytes in folders and buckets.
-    &["doc", "codepage", "store"],
+    // A document; text that was decoded wrongly; bytes in folders and buckets; classifiers of texts.
+    &["doc", "codepage", "store", "fasttext"],
     // What a stage is.
     &["stage"],
     // The stages that see one document, what reuse is worth, and the kernels that let keys meet: these know

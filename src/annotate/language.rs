@@ -4,12 +4,17 @@
 //! `whichlang` (16 languages, the better of the two on those) and `whatlang` (70 languages).
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::fasttext::{hex, load};
+use super::han_script;
+use super::language_codes::{of_label, short};
 use crate::doc::{Doc, Value};
+use crate::fasttext::{Model, Units};
 use crate::stage::{Annotator, Settings};
 use crate::text;
 
@@ -29,29 +34,123 @@ use crate::text;
 ///
 /// So 0.8 asks for certainty and 0.5 for one good witness. These are heuristics, not probabilities.
 /// Languages that neither model knows (Basque, Swahili, ...) are taken for another one.
+///
+/// With a `model` of yours, all of this is left to it: `language` is its most probable label for the whole text, and
+/// `language_score` its probability.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Language {}
+pub struct Language {
+    /// A fastText model of languages to ask in place of what is embedded: `lid.176.bin`, `lid.176.ftz`, GlotLID, OpenLID.
+    /// It is a file, seen from the current folder; on a cluster, it is at this path on every machine. Its labels
+    /// become codes as above (`__label__cmn_Hani`: `zh`); if they name scripts, so does a column `language_script`.
+    pub model: Option<PathBuf>,
+    /// Whether a column `language_script` tells simplified (`Hans`) from traditional Chinese (`Hant`), by the characters
+    /// that only one of them has. It is null for other languages, and for texts without such characters. Default: no.
+    pub script: bool,
+    /// The digest of the model file, in hexadecimal digits; any other file is refused. Not set: any file will do, and a
+    /// run that was begun with one is not continued with another.
+    pub digest: Option<String>,
+}
 
 impl Settings for Language {
     const NAME: &'static str = "language";
-    const ABOUT: &'static str = "adds language and language_score, found by script and two embedded models";
-    type Stage = Self;
+    const ABOUT: &'static str = "adds language and language_score, by two embedded models or a fastText one";
+    type Stage = Identifier;
 
-    fn build(self) -> Result<Self, String> {
-        Ok(self)
+    fn build(self) -> Result<Identifier, String> {
+        match &self.model {
+            None if self.digest.is_some() => Err("`digest` is that of a `model`, and none is named".into()),
+            None => Ok(Identifier::Embedded { script: self.script }),
+            Some(_) if self.script => {
+                Err("`script` is for the embedded models; with a `model`, its labels say whether there are scripts"
+                    .into())
+            }
+            Some(path) => Ok(Identifier::Model(Box::new(Languages::of(load(path, self.digest.as_deref())?)))),
+        }
     }
 }
 
-impl Annotator for Language {
+/// [`Language`], its model loaded.
+pub enum Identifier {
+    /// By script, and the embedded models.
+    Embedded {
+        /// Whether the script of Chinese is told.
+        script: bool,
+    },
+    /// By a model that the user brings.
+    Model(Box<Languages>),
+}
+
+/// A model whose labels are languages.
+pub struct Languages {
+    model: Model,
+    /// The code and the script of each label.
+    labels: Vec<(String, Option<String>)>,
+    has_scripts: bool,
+}
+
+impl Languages {
+    fn of(model: Model) -> Self {
+        let labels: Vec<_> = model
+            .labels()
+            .iter()
+            .map(|label| of_label(label))
+            .map(|(code, script)| (code.to_owned(), script.map(str::to_owned)))
+            .collect();
+        let has_scripts = labels.iter().any(|(_, script)| script.is_some());
+        Self { model, labels, has_scripts }
+    }
+
+    fn annotate(&self, text: &str, row: &mut Vec<Value>) {
+        let found = self.model.predict(text, Units::Spaces, 1, 0.0).pop();
+        let (language, script) = match found.map(|found| &self.labels[found.label]) {
+            Some((language, script)) => (Cow::Owned(language.clone()), script.clone()),
+            None => (Cow::Borrowed("und"), None),
+        };
+        row.push(Value::Str(language));
+        row.push(Value::F32(found.map_or(0.0, |found| found.probability)));
+        if self.has_scripts {
+            row.push(script.map_or(Value::Null, |script| Value::Str(Cow::Owned(script))));
+        }
+    }
+}
+
+impl Annotator for Identifier {
     fn columns(&self) -> Vec<Field> {
-        vec![Field::new("language", DataType::Utf8, true), Field::new("language_score", DataType::Float32, true)]
+        let mut columns =
+            vec![Field::new("language", DataType::Utf8, true), Field::new("language_score", DataType::Float32, true)];
+        let has_scripts = match self {
+            Self::Embedded { script } => *script,
+            Self::Model(languages) => languages.has_scripts,
+        };
+        if has_scripts {
+            columns.push(Field::new("language_script", DataType::Utf8, true));
+        }
+        columns
     }
 
     fn annotate(&self, doc: &Doc<'_>, row: &mut Vec<Value>) {
-        let guess = guess(&sample(doc.text()));
-        row.push(Value::Str(Cow::Borrowed(guess.code)));
-        row.push(Value::F32(guess.score as f32));
+        match self {
+            Self::Embedded { script } => {
+                let sample = sample(doc.text());
+                let guess = guess(&sample);
+                row.push(Value::Str(Cow::Borrowed(guess.code)));
+                row.push(Value::F32(guess.score as f32));
+                if *script {
+                    let is_chinese = matches!(guess.code, "zh" | "yue");
+                    let found = is_chinese.then(|| han_script::of(&sample)).flatten();
+                    row.push(found.map_or(Value::Null, |script| Value::Str(Cow::Borrowed(script))));
+                }
+            }
+            Self::Model(languages) => languages.annotate(doc.text(), row),
+        }
+    }
+
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Embedded { .. } => Vec::new(),
+            Self::Model(languages) => vec![("digest", hex(&languages.model))],
+        }
     }
 }
 
@@ -243,6 +342,9 @@ fn n_letters_of_plain_words(text: &str) -> usize {
 /// Characters that written Cantonese uses all the time and standard Chinese hardly ever.
 const CANTONESE: &str = "嘅喺咗佢哋唔嘢冇嗰咁啲嚟俾畀㗎噉乜";
 
+/// Those of them that one is enough of in a sentence; the others are also names, or of other dialects.
+const TELLING_CANTONESE: &str = "嘅喺咗佢哋唔嘢嗰啲㗎";
+
 /// Chinese, Cantonese or Japanese.
 fn by_ideographs(text: &str, letters: &Letters) -> Guess {
     let kana = letters.n_kana as f64 / (letters.n_kana + letters.n_han) as f64;
@@ -256,7 +358,10 @@ fn by_ideographs(text: &str, letters: &Letters) -> Guess {
     if n_marks >= 2 && marks > 0.02 {
         return Guess::new("yue", (0.5 + 10.0 * marks).min(1.0));
     }
-    Guess::new("zh", 1.0 - 8.0 * kana - 10.0 * marks)
+    if n_marks == 1 && marks > 0.04 && text.contains(|c| TELLING_CANTONESE.contains(c)) {
+        return Guess::new("yue", 0.5);
+    }
+    Guess::new("zh", (1.0 - 8.0 * kana - 10.0 * marks).max(0.3))
 }
 
 /// Below this confidence `whatlang` is not believed when it names a language that `whichlang` does not know.
@@ -292,10 +397,10 @@ fn by_models(text: &str, script: Script) -> Guess {
     if fast == whichlang::Lang::Eng && has_english_function_words(text) {
         return Guess::new("en", 1.0);
     }
-    let fast = short_code(fast.three_letter_code());
+    let fast = short(fast.three_letter_code());
     let Some(wide) = whatlang::detect(text) else { return Guess::new(fast, 0.45) };
     let confidence = wide.confidence();
-    let wide = short_code(wide.lang().code());
+    let wide = short(wide.lang().code());
     if wide == fast {
         return Guess::new(wide, 0.85 + 0.15 * confidence);
     }
@@ -303,7 +408,7 @@ fn by_models(text: &str, script: Script) -> Guess {
         let letters = FOREIGN.iter().find(|(of, _)| *of == code).map_or("", |(_, letters)| letters);
         text.contains(|c| letters.contains(c))
     };
-    let known_to_both = whichlang::LANGUAGES.iter().any(|lang| short_code(lang.three_letter_code()) == wide);
+    let known_to_both = whichlang::LANGUAGES.iter().any(|lang| short(lang.three_letter_code()) == wide);
     let unsure = known_to_both || confidence < DOUBT;
     if (unsure || has_foreign(wide)) && !has_foreign(fast) {
         Guess::new(fast, 0.45)
@@ -326,83 +431,6 @@ fn has_english_function_words(text: &str) -> bool {
     n_words >= 8 && has_telling && n_common * 8 >= n_words
 }
 
-/// The ISO 639-1 code of a language that one of the models knows by its 639-3 code.
-fn short_code(code: &'static str) -> &'static str {
-    match code {
-        "afr" => "af",
-        "aka" => "ak",
-        "amh" => "am",
-        "ara" => "ar",
-        "aze" => "az",
-        "bel" => "be",
-        "ben" => "bn",
-        "bul" => "bg",
-        "cat" => "ca",
-        "ces" => "cs",
-        "cmn" => "zh",
-        "cym" => "cy",
-        "dan" => "da",
-        "deu" => "de",
-        "ell" => "el",
-        "eng" => "en",
-        "epo" => "eo",
-        "est" => "et",
-        "fin" => "fi",
-        "fra" => "fr",
-        "guj" => "gu",
-        "heb" => "he",
-        "hin" => "hi",
-        "hrv" => "hr",
-        "hun" => "hu",
-        "hye" => "hy",
-        "ind" => "id",
-        "ita" => "it",
-        "jav" => "jv",
-        "jpn" => "ja",
-        "kan" => "kn",
-        "kat" => "ka",
-        "khm" => "km",
-        "kor" => "ko",
-        "lat" => "la",
-        "lav" => "lv",
-        "lit" => "lt",
-        "mal" => "ml",
-        "mar" => "mr",
-        "mkd" => "mk",
-        "mya" => "my",
-        "nep" => "ne",
-        "nld" => "nl",
-        "nob" => "nb",
-        "ori" => "or",
-        "pan" => "pa",
-        "pes" => "fa",
-        "pol" => "pl",
-        "por" => "pt",
-        "ron" => "ro",
-        "rus" => "ru",
-        "sin" => "si",
-        "slk" => "sk",
-        "slv" => "sl",
-        "sna" => "sn",
-        "spa" => "es",
-        "srp" => "sr",
-        "swe" => "sv",
-        "tam" => "ta",
-        "tel" => "te",
-        "tgl" => "tl",
-        "tha" => "th",
-        "tuk" => "tk",
-        "tur" => "tr",
-        "ukr" => "uk",
-        "urd" => "ur",
-        "uzb" => "uz",
-        "vie" => "vi",
-        "yid" => "yi",
-        "zul" => "zu",
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,6 +440,47 @@ mod tests {
         let guess = guess(&sample(text));
         assert_eq!(guess.code, code, "{guess:?}");
         assert!(scores.contains(&guess.score), "{guess:?}");
+    }
+
+    /// The model of this name among those of the tests.
+    fn by_model(name: &str) -> Identifier {
+        let model = format!("{}/tests/golden/fasttext/{name}", env!("CARGO_MANIFEST_DIR"));
+        let settings = Language { model: Some(model.into()), ..Language::default() };
+        settings.build().expect("a sound model")
+    }
+
+    #[test]
+    fn a_model_speaks_for_itself() {
+        let stage = by_model("hs-words1-chars4.bin");
+        let mut row = Vec::new();
+        stage.annotate(&Doc::bare("птица сидела\nна ветке"), &mut row);
+        let [Value::Str(language), Value::F32(score)] = &row[..] else { panic!("{row:?}") };
+        assert_eq!(language, "птица");
+        assert!(*score > 0.9 && *score <= 1.0);
+        assert_eq!(stage.columns().len(), 2);
+    }
+
+    #[test]
+    fn labels_with_scripts_give_a_column_of_scripts() {
+        let stage = by_model("languages.ftz");
+        assert!(stage.columns().iter().map(Field::name).eq(["language", "language_score", "language_script"]));
+        for (text, language, script) in [
+            ("the boat lay on the mud", "en", "Latn"),
+            ("春天 的 茶 香 飘 进 院子", "zh", "Hani"),
+            ("птица сидела на ветке", "ru", "Cyrl"),
+        ] {
+            let mut row = Vec::new();
+            stage.annotate(&Doc::bare(text), &mut row);
+            let [Value::Str(found), Value::F32(_), Value::Str(found_script)] = &row[..] else { panic!("{row:?}") };
+            assert_eq!((&**found, &**found_script), (language, script), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_digest_needs_a_model() {
+        let error =
+            Language { digest: Some("00".into()), ..Language::default() }.build().map(drop).expect_err("no model");
+        assert_eq!(error, "`digest` is that of a `model`, and none is named");
     }
 
     #[test]
@@ -428,6 +497,31 @@ mod tests {
     fn cantonese_is_told_from_standard_chinese() {
         check("佢哋話聽日唔嚟喇，我哋自己去食嘢啦，嗰間舖頭喺街口。", "yue", 0.9..=1.0);
         check("他們說明天不來了，我們自己去吃東西吧，那家店就在街口。", "zh", 0.9..=1.0);
+    }
+
+    #[test]
+    fn one_mark_is_enough_in_a_sentence_of_cantonese() {
+        check("我哋聽日朝早七點出發。", "yue", 0.4..=0.6);
+        check("乜", "zh", 0.0..=0.1);
+        // A name, and a quotation in a longer text.
+        check("乜先生上午到了北京。", "zh", 0.0..=0.7);
+        check(&["广东话里“我的”说成“我嘅”。", &"我们今天下午去看了河边的老房子。".repeat(3)].concat(), "zh", 0.5..=1.0);
+    }
+
+    #[test]
+    fn the_script_of_chinese_is_told_where_asked() {
+        let stage = Language { script: true, ..Language::default() }.build().expect("sound");
+        assert!(stage.columns().iter().map(Field::name).eq(["language", "language_score", "language_script"]));
+        let script = |text: &str| {
+            let mut row = Vec::new();
+            stage.annotate(&Doc::bare(text), &mut row);
+            row.pop()
+        };
+        assert_eq!(script("秋天的傍晚，村口总坐着几个下棋的老人。"), Some(Value::Str("Hans".into())));
+        assert_eq!(script("佢哋話聽日唔嚟喇，嗰間舖頭喺東邊街口。"), Some(Value::Str("Hant".into())));
+        assert_eq!(script("春になると、川沿いの桜がいっせいに咲きはじめます。"), Some(Value::Null));
+        let model = Language { model: Some("lid.bin".into()), script: true, ..Language::default() };
+        assert!(model.build().map(drop).is_err_and(|error| error.starts_with("`script` is for the embedded")));
     }
 
     #[test]

@@ -4,8 +4,11 @@ use crate::stage::Entry;
 
 pub mod content_key;
 pub mod counts;
+pub mod fasttext;
+mod han_script;
 pub mod kind;
 pub mod language;
+mod language_codes;
 pub mod origin_key;
 pub mod pii_counts;
 
@@ -17,6 +20,7 @@ pub const ALL: &[Entry] = &[
     Entry::annotator::<language::Language>(),
     Entry::annotator::<pii_counts::PiiCounts>(),
     Entry::annotator::<kind::Kind>(),
+    Entry::annotator::<fasttext::Fasttext>(),
 ];
 
 #[cfg(test)]
@@ -28,10 +32,9 @@ mod tests {
     use crate::stage::{Annotator, Entry, Stage};
 
     fn annotators() -> impl Iterator<Item = (&'static Entry, Box<dyn Annotator>)> {
-        ALL.iter().map(|entry| match (entry.build)(toml::Table::new()) {
-            Ok(Stage::Annotate(stage)) => (entry, stage),
-            Ok(_) => panic!("{} is not an annotator", entry.name),
-            Err(error) => panic!("{} does not build from its defaults: {error}", entry.name),
+        ALL.iter().map(|entry| match (entry.sample)() {
+            Stage::Annotate(stage) => (entry, stage),
+            _ => panic!("{} is not an annotator", entry.name),
         })
     }
 

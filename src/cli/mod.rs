@@ -21,6 +21,7 @@ pub mod run;
 #[cfg(feature = "cluster")]
 pub mod scheduler;
 pub mod stages;
+pub mod train;
 pub mod r#try;
 
 /// Cleans text corpora for language-model pretraining.
@@ -56,6 +57,7 @@ enum Command {
     Check(check::Check),
     Stages(stages::Stages),
     Try(r#try::Try),
+    Train(train::Train),
     #[cfg(feature = "cluster")]
     Scheduler(scheduler::Scheduler),
     #[cfg(feature = "cluster")]
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Stages(command) => command.run(),
         Command::Try(command) => command.run(),
+        Command::Train(command) => command.run(),
         #[cfg(feature = "cluster")]
         Command::Scheduler(command) => command.run(),
         #[cfg(feature = "cluster")]

@@ -67,6 +67,7 @@ impl Default for BadWords {
 impl Settings for BadWords {
     const NAME: &'static str = "bad_words";
     const ABOUT: &'static str = "drops documents with words of a list that you bring";
+    const REQUIRED: &'static [(&'static str, &'static str)] = &[("words", "\"words/\"")];
     type Stage = WordFinder;
 
     fn build(self) -> Result<WordFinder, String> {
@@ -76,11 +77,15 @@ impl Settings for BadWords {
         if !self.max_words.is_on() && !self.max_share.is_on() {
             return Err("`max_words` and `max_share` are both off; one of them must say what is too much".to_owned());
         }
-        let lists = match self.words.as_str() {
-            "" => Lists::None,
-            words => self.lists(words).map_err(|message| format!("`words`: {message}"))?,
-        };
+        if self.words.is_empty() {
+            return Err("`words` names no list; give it a file, or a folder of files".to_owned());
+        }
+        let lists = self.lists(&self.words).map_err(|message| format!("`words`: {message}"))?;
         Ok(WordFinder { rules: self, lists })
+    }
+
+    fn sample() -> WordFinder {
+        WordFinder { rules: Self::default(), lists: Lists::ByLanguage(BTreeMap::new()) }
     }
 }
 
@@ -118,8 +123,6 @@ pub struct WordFinder {
 }
 
 enum Lists {
-    /// The user has named none.
-    None,
     OfAll(WordList),
     ByLanguage(BTreeMap<String, WordList>),
 }
@@ -127,7 +130,6 @@ enum Lists {
 impl Lists {
     fn of(&self, language: &str) -> Option<&WordList> {
         match self {
-            Self::None => None,
             Self::OfAll(list) => Some(list),
             Self::ByLanguage(lists) => names(language).find_map(|name| lists.get(name)),
         }
@@ -248,8 +250,7 @@ impl Filter for WordFinder {
         let column = Some(rules.language_column.as_str()).filter(|column| !column.is_empty());
         let language = column.and_then(|column| doc.columns().string(column)).unwrap_or(&rules.default_language);
         let Some(list) = self.lists.of(language) else {
-            let stays = rules.keep_unlisted || matches!(self.lists, Lists::None);
-            return if stays { Verdict::Keep } else { Verdict::drop("no_list_for_language", 0.0, 1.0) };
+            return if rules.keep_unlisted { Verdict::Keep } else { Verdict::drop("no_list_for_language", 0.0, 1.0) };
         };
         // Where a share is asked for, all of them are to be counted.
         let enough = match (rules.max_words.get(), rules.max_share.is_on()) {
@@ -278,10 +279,6 @@ impl Filter for WordFinder {
         let column = &self.rules.language_column;
         let need = || Need { column: column.clone(), kind: NeedKind::String };
         if column.is_empty() { Vec::new() } else { vec![need()] }
-    }
-
-    fn lacks(&self) -> Option<&'static str> {
-        matches!(self.lists, Lists::None).then_some("`words` names no list; give it a file, or a folder of files")
     }
 }
 
@@ -457,7 +454,7 @@ mod tests {
             BadWords { words: "no/such/list".into(), ..BadWords::default() },
             "`words`: no/such/list: there is no such file, nor a folder with files in it",
         );
-        assert!(BadWords::default().build().expect("to be listed").lacks().is_some());
+        check_refused(BadWords::default(), "`words` names no list; give it a file, or a folder of files");
     }
 
     #[test]

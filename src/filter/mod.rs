@@ -8,6 +8,7 @@ pub mod c4_paragraphs;
 mod char_counts;
 pub mod char_ratio;
 pub mod chinese_lines;
+pub mod column_range;
 pub mod fineweb_quality;
 pub mod garbled;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub const ALL: &[Entry] = &[
     Entry::filter::<char_ratio::CharRatio>(),
     Entry::filter::<bad_words::BadWords>(),
     Entry::filter::<garbled::Garbled>(),
+    Entry::filter::<column_range::ColumnRange>(),
     Entry::editor::<line_rules::LineRules>(),
     Entry::editor::<chinese_lines::ChineseLines>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
@@ -70,7 +72,7 @@ mod tests {
     }
 
     fn built() -> impl Iterator<Item = (&'static str, Stage)> {
-        ALL.iter().map(|entry| (entry.name, (entry.build)(toml::Table::new()).expect(entry.name)))
+        ALL.iter().map(|entry| (entry.name, (entry.sample)()))
     }
 
     /// What becomes of the text, and the reason if it is dropped.
@@ -163,8 +165,14 @@ mod tests {
         for entry in ALL {
             let mut defaults = (entry.defaults)();
             defaults.as_object_mut().expect(entry.name).retain(|_, value| !value.is_null());
-            let table = toml::Table::try_from(defaults).expect(entry.name);
-            (entry.build)(table).map(drop).expect(entry.name);
+            let mut table = toml::Table::try_from(defaults).expect(entry.name);
+            for (name, example) in entry.required {
+                table.extend(format!("{name} = {example}").parse::<toml::Table>().expect(entry.name));
+            }
+            if let Err(message) = (entry.build)(table) {
+                // The example names a file that is not there.
+                assert!(!entry.required.is_empty() && message.contains("no such file"), "{}: {message}", entry.name);
+            }
         }
     }
 

@@ -46,7 +46,7 @@ fn of_stage(entry: &Entry, defs: &mut Map<String, Value>) -> Value {
     }
     schema["title"] = entry.name.into();
     schema["properties"] = properties.into();
-    schema["required"] = json!(["use"]);
+    schema["required"] = ["use"].into_iter().chain(entry.required.iter().map(|(name, _)| *name)).collect();
     schema
 }
 

@@ -35,7 +35,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Result<ByteTokenizer, String>, String
     let normalized = file.added_tokens.iter().filter(|token| token.normalized).map(|token| form.of(&token.content));
     Ok(Ok(ByteTokenizer {
         added: finder(as_it_is)?,
-        added_normalized: finder(normalized.map(|content| content.into_owned()))?,
+        added_normalized: finder(normalized.map(std::borrow::Cow::into_owned))?,
         form,
         splits,
         bpe: model.build()?,

@@ -185,14 +185,15 @@ fn between(added: Option<&AhoCorasick>, text: &str, mut visit: impl FnMut(&str))
 
 impl Form {
     fn of(self, text: &str) -> Cow<'_, str> {
-        let (is, normalize): (fn(&str) -> bool, fn(&str) -> String) = match self {
-            Self::AsItIs => return Cow::Borrowed(text),
-            Self::Nfc => (is_nfc, |text| text.nfc().collect()),
-            Self::Nfd => (is_nfd, |text| text.nfd().collect()),
-            Self::Nfkc => (is_nfkc, |text| text.nfkc().collect()),
-            Self::Nfkd => (is_nfkd, |text| text.nfkd().collect()),
+        let normalized = match self {
+            _ if text.is_ascii() => return Cow::Borrowed(text),
+            Self::Nfc if !is_nfc(text) => text.nfc().collect(),
+            Self::Nfd if !is_nfd(text) => text.nfd().collect(),
+            Self::Nfkc if !is_nfkc(text) => text.nfkc().collect(),
+            Self::Nfkd if !is_nfkd(text) => text.nfkd().collect(),
+            _ => return Cow::Borrowed(text),
         };
-        if text.is_ascii() || is(text) { Cow::Borrowed(text) } else { Cow::Owned(normalize(text)) }
+        Cow::Owned(normalized)
     }
 }
 

@@ -370,8 +370,8 @@ static CLASSES: LazyLock<Vec<u8>> = LazyLock::new(|| {
             unreachable!("the sets above are of more than one character");
         };
         for range in set.ranges() {
-            for point in range.start() as usize..=range.end() as usize {
-                classes[point] |= class;
+            for of_point in &mut classes[range.start() as usize..=range.end() as usize] {
+                *of_point |= class;
             }
         }
     }
