@@ -40,7 +40,7 @@ fn stages(criterion: &mut Criterion) {
             let stage = build(entry);
             group.bench_function(entry.name, |b| {
                 b.iter(|| {
-                    texts.iter().for_each(|text| drop(black_box(stage.apply(&Doc::bare(text), &mut Vec::new()))))
+                    texts.iter().for_each(|text| drop(black_box(stage.apply(&Doc::bare(text), &mut Vec::new()))));
                 });
             });
         }

@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::doc::{ContentKey, Doc, DocId, Holder, Value};
 use crate::error::{self, Result};
@@ -35,6 +36,11 @@ pub trait Filter: Send + Sync {
 
     /// The reasons it can give, for listings.
     fn reasons(&self) -> &'static [&'static str];
+
+    /// As [`Annotator::pins`].
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 /// Rewrites and judges in one walk, as some published recipes do. Prefer the pure kinds.
@@ -79,6 +85,18 @@ pub trait Annotator: Send + Sync {
     /// refuse to find another. They make two runs different, and hold on other machines.
     fn pins(&self) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+}
+
+/// The digest of what a stage has read from outside of the pipeline, as its setting `digest` has it: xxh3-128, in
+/// hexadecimal digits. The message says that it is another one than is `wanted`.
+pub fn digest(what: impl std::fmt::Display, read: &[u8], wanted: Option<&str>) -> Result<String, String> {
+    let found = format!("{:032x}", xxh3_128(read));
+    match wanted {
+        Some(wanted) if !wanted.eq_ignore_ascii_case(&found) => {
+            Err(format!("{what}: this is another file: its digest is {found}, not {wanted}"))
+        }
+        _ => Ok(found),
     }
 }
 
@@ -659,7 +677,11 @@ impl Stage {
 
     /// Settings that say what it has found outside of the pipeline: see [`Annotator::pins`].
     pub fn pins(&self) -> Vec<(&'static str, String)> {
-        if let Self::Annotate(stage) = self { stage.pins() } else { Vec::new() }
+        match self {
+            Self::Filter(stage) => stage.pins(),
+            Self::Annotate(stage) => stage.pins(),
+            Self::Normalize(_) | Self::Edit(_) | Self::Corpus(_) => Vec::new(),
+        }
     }
 
     /// The reasons it can give for a drop.

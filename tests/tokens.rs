@@ -36,7 +36,7 @@ fn check(report: &Value, [kept, rejected, estimated]: [u64; 3], by_reason: &Valu
     let stages = report["stages"].as_array().expect("a list");
     let filter = stages.iter().find(|stage| stage["stage"] == "word_count").expect("it is in the pipeline");
     assert_eq!(filter["dropped_tokens"], *by_reason);
-    assert_eq!(filter["dropped_bytes"], &json!({ "too_few_words": 7 }));
+    assert_eq!(filter["dropped_bytes"], json!({ "too_few_words": 7 }));
 }
 
 const FILTER: &str = "[[stage]]\nuse = 'word_count'\nmin = 3\n";

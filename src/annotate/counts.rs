@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doc::{Doc, Value};
-use crate::stage::{Annotator, Settings};
+use crate::stage::{Annotator, Settings, digest};
 use crate::text;
 use crate::tokenizer::{Pattern, Tokenizer};
 
@@ -24,9 +24,11 @@ pub struct Counts {
     /// The file of a tokenizer, seen from the current folder: a Hugging Face `tokenizer.json`, or a `.tiktoken` file (with
     /// `pattern`). Then `token_count` is exactly what it makes of the text, without the special tokens that mark
     /// the begin and end of a text. Byte-level BPE is counted in any build, other kinds in one with the feature
-    /// `tokenizers`. A run takes the file as it is when the run begins or is continued: the run does not notice if
-    /// another file has taken its place since, and on a cluster every machine needs the same file at the same path.
+    /// `tokenizers`. On a cluster every machine needs the same file at the same path.
     pub tokenizer: Option<PathBuf>,
+    /// The digest of the tokenizer's file, in hexadecimal digits; any other is refused. Not set: any will do, and a run notes
+    /// the digest, so that it is not continued with another one.
+    pub digest: Option<String>,
     /// For a `.tiktoken` file, how texts are cut into pieces: `"gpt2"` (for r50k and p50k, too), `"cl100k"`, `"o200k"`,
     /// `"llama3"`, `"qwen2"` or `"tekken"`. A `tokenizer.json` says so itself.
     pub pattern: Option<Pattern>,
@@ -45,6 +47,7 @@ impl Default for Counts {
     fn default() -> Self {
         Self {
             tokenizer: None,
+            digest: None,
             pattern: None,
             ascii_chars_per_token: 4.0,
             tokens_per_cjk_char: 0.75,
@@ -69,13 +72,19 @@ impl Settings for Counts {
         }
         let read = |path: &PathBuf| {
             let wrong = |message| format!("`tokenizer`: {}: {message}", path.display());
-            Tokenizer::read(path, self.pattern).map_err(wrong)
+            let tokenizer = Tokenizer::read(path, self.pattern).map_err(wrong)?;
+            let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+            let digest = digest(path.display(), &bytes, self.digest.as_deref())?;
+            Ok::<_, String>((tokenizer, digest))
         };
-        let tokenizer = self.tokenizer.as_ref().map(read).transpose()?;
+        let (tokenizer, digest) = self.tokenizer.as_ref().map(read).transpose()?.unzip();
+        if tokenizer.is_none() && self.digest.is_some() {
+            return Err("`digest` is that of a `tokenizer`, and there is none".into());
+        }
         if tokenizer.is_none() && self.pattern.is_some() {
             return Err("`pattern` goes with a `tokenizer`, and there is none".into());
         }
-        Ok(CountsStage { estimate: self, tokenizer })
+        Ok(CountsStage { estimate: self, tokenizer, digest })
     }
 }
 
@@ -84,9 +93,14 @@ impl Settings for Counts {
 pub struct CountsStage {
     estimate: Counts,
     tokenizer: Option<Tokenizer>,
+    digest: Option<String>,
 }
 
 impl Annotator for CountsStage {
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        self.digest.iter().map(|digest| ("digest", digest.clone())).collect()
+    }
+
     fn estimates(&self) -> bool {
         self.tokenizer.is_none()
     }

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::list_file::{self, FileOrFolder};
 use super::threshold::Threshold;
 use crate::doc::Doc;
-use crate::stage::{Filter, Need, NeedKind, Settings, Verdict};
+use crate::stage::{Filter, Need, NeedKind, Settings, Verdict, digest};
 use crate::text;
 
 /// Drops documents with words or phrases of a list that you bring.
@@ -27,6 +27,9 @@ pub struct BadWords {
     /// The file with the words, for documents in any language; or a folder of files that are named by their language,
     /// `en`, `zh` or `en.txt`, as LDNOOBW has them. Must be set.
     pub words: String,
+    /// The digest of the lists, in hexadecimal digits; any other is refused. Not set: any will do, and a run notes
+    /// the digest, so that it is not continued with another one.
+    pub digest: Option<String>,
     /// The column that holds the language of a document, such as the one that `language` adds: `en`, `zh-Hans`,
     /// `eng_Latn`. Empty: none is looked at.
     pub language_column: String,
@@ -52,6 +55,7 @@ impl Default for BadWords {
     fn default() -> Self {
         Self {
             words: String::new(),
+            digest: None,
             language_column: "language".into(),
             default_language: "en".into(),
             keep_unlisted: true,
@@ -80,8 +84,10 @@ impl Settings for BadWords {
         if self.words.is_empty() {
             return Err("`words` names no list; give it a file, or a folder of files".to_owned());
         }
-        let lists = self.lists(&self.words).map_err(|message| format!("`words`: {message}"))?;
-        Ok(WordFinder { rules: self, lists })
+        let mut read = list_file::Read::default();
+        let lists = self.lists(&self.words, &mut read).map_err(|message| format!("`words`: {message}"))?;
+        let digest = digest(&self.words, read.bytes(), self.digest.as_deref())?;
+        Ok(WordFinder { rules: Self { digest: Some(digest), ..self }, lists })
     }
 
     fn sample() -> WordFinder {
@@ -90,10 +96,13 @@ impl Settings for BadWords {
 }
 
 impl BadWords {
-    fn lists(&self, spec: &str) -> Result<Lists, String> {
-        let word_list = |lines: &[String]| WordList::new(lines, &self.allow);
+    fn lists(&self, spec: &str, read: &mut list_file::Read) -> Result<Lists, String> {
+        let mut word_list = |language: &str, lines: &[String]| {
+            read.add(language, lines);
+            WordList::new(lines, &self.allow)
+        };
         Ok(match list_file::file_or_folder(spec)? {
-            FileOrFolder::File(list) => Lists::OfAll(word_list(&list.lines)?),
+            FileOrFolder::File(list) => Lists::OfAll(word_list("", &list.lines)?),
             FileOrFolder::Folder(lists) => {
                 let mut by_language = BTreeMap::new();
                 for list in lists {
@@ -103,7 +112,7 @@ impl BadWords {
                     if !language.chars().all(is_language) || matches!(language.as_str(), "license" | "readme") {
                         continue;
                     }
-                    if by_language.insert(language.clone(), word_list(&list.lines)?).is_some() {
+                    if by_language.insert(language.clone(), word_list(&language, &list.lines)?).is_some() {
                         return Err(format!("{spec}: there are two lists for `{language}`"));
                     }
                 }
@@ -273,6 +282,10 @@ impl Filter for WordFinder {
 
     fn reasons(&self) -> &'static [&'static str] {
         &["too_many_bad_words", "too_large_share_of_bad_words", "no_list_for_language"]
+    }
+
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        self.rules.digest.iter().map(|digest| ("digest", digest.clone())).collect()
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -455,6 +468,20 @@ mod tests {
             "`words`: no/such/list: there is no such file, nor a folder with files in it",
         );
         check_refused(BadWords::default(), "`words` names no list; give it a file, or a folder of files");
+    }
+
+    #[test]
+    fn another_list_is_another_stage() {
+        let dir = folder(&[("a", "dung\n"), ("b", "dung\nmuck\n")]);
+        let built = |name: &str, digest: Option<String>| {
+            let words = dir.path().join(name).display().to_string();
+            BadWords { words, digest, ..BadWords::default() }.build()
+        };
+        let pins = built("a", None).map(|stage| stage.pins()).unwrap_or_default();
+        let [("digest", digest)] = &pins[..] else { panic!("{pins:?}") };
+        assert!(built("a", Some(digest.clone())).is_ok());
+        let error = built("b", Some(digest.clone())).map(drop).expect_err("it is another list");
+        assert!(error.contains("this is another file"), "{error}");
     }
 
     #[test]

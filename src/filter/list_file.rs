@@ -8,6 +8,25 @@ pub(super) struct List {
     pub(super) lines: Vec<String>,
 }
 
+/// What is read of lists, as one sequence of bytes that tells them apart from any others.
+#[derive(Default)]
+pub(super) struct Read(Vec<u8>);
+
+impl Read {
+    /// Adds a list by a name that it has among the others.
+    pub(super) fn add(&mut self, name: &str, lines: &[String]) {
+        for part in [name].into_iter().chain(lines.iter().map(String::as_str)) {
+            self.0.extend(part.as_bytes());
+            self.0.push(b'\n');
+        }
+        self.0.push(b'\n');
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// The lines of a file, on disk or in a bucket: stripped, those that are blank left out.
 pub(super) fn lines(file: &str) -> Result<Vec<String>, String> {
     match find_file(file)? {

@@ -1,6 +1,7 @@
 //! Drops documents by where they come from.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::list_file;
 use super::threshold::Threshold;
 use crate::doc::Doc;
-use crate::stage::{Filter, Need, NeedKind, Settings, Verdict};
+use crate::stage::{Filter, Need, NeedKind, Settings, Verdict, digest};
 
 /// Drops documents whose URL is on a list that you bring, has words of a list in it, or looks odd.
 ///
@@ -52,6 +53,9 @@ pub struct UrlFilter {
     /// Whether hosts may have labels in Punycode, or in letters beyond ASCII, which are the same. Default: yes: most are
     /// names in other scripts, some are made to look like another name.
     pub international_hosts: bool,
+    /// The digest of the lists, in hexadecimal digits; any other is refused. Not set: any will do, and a run notes the
+    /// digest, so that it is not continued with others.
+    pub digest: Option<String>,
 }
 
 impl Default for UrlFilter {
@@ -69,6 +73,7 @@ impl Default for UrlFilter {
             max_host_digits: Threshold::OFF,
             ip_hosts: true,
             international_hosts: true,
+            digest: None,
         }
     }
 }
@@ -82,10 +87,12 @@ impl Settings for UrlFilter {
         if self.column.is_empty() {
             return Err("`column` is empty, expected the name of the column with the URL".to_owned());
         }
+        let read = RefCell::new(list_file::Read::default());
         let entries = |setting: &str, files: &[String]| -> Result<Vec<String>, String> {
             let mut entries = Vec::new();
             for file in files {
                 let lines = list_file::lines(file).map_err(|message| format!("`{setting}`: {message}"))?;
+                read.borrow_mut().add(setting, &lines);
                 entries.extend(lines.into_iter().filter(|line| !line.starts_with('#')));
             }
             Ok(entries)
@@ -95,14 +102,19 @@ impl Settings for UrlFilter {
             Ok(words.filter(|word| !word.is_empty()).collect())
         };
         let subwords = AhoCorasick::new(words("subwords", &self.subwords)?);
-        Ok(UrlJudge {
+        let mut judge = UrlJudge {
             domains: HashedSet::of(entries("domains", &self.domains)?.iter().filter_map(|entry| host_of(entry))),
             urls: HashedSet::of(entries("urls", &self.urls)?.iter().map(|url| Cow::Borrowed(url.as_str()))),
             words: words("words", &self.words)?,
             soft_words: words("soft_words", &self.soft_words)?,
             subwords: subwords.map_err(|error| format!("`subwords`: {error}"))?,
             rules: self,
-        })
+        };
+        let wanted = judge.rules.digest.take();
+        if !read.borrow().bytes().is_empty() || wanted.is_some() {
+            judge.rules.digest = Some(digest("the lists", read.borrow().bytes(), wanted.as_deref())?);
+        }
+        Ok(judge)
     }
 }
 
@@ -156,6 +168,10 @@ impl Filter for UrlJudge {
             "too_many_hyphens_in_host",
             "too_many_digits_in_host",
         ]
+    }
+
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        self.rules.digest.iter().map(|digest| ("digest", digest.clone())).collect()
     }
 
     fn needs(&self) -> Vec<Need> {
