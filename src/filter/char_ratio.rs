@@ -47,7 +47,7 @@ impl Default for CharRatio {
 
 impl Settings for CharRatio {
     const NAME: &'static str = "char_ratio";
-    const ABOUT: &'static str = "drops documents with too many digits, marks, capitals or undecodable characters";
+    const ABOUT: &'static str = "drops documents with many digits, marks, capitals or undecodable characters";
     type Stage = Self;
 
     fn build(self) -> Result<Self, String> {

@@ -114,7 +114,7 @@ const COUNTERS: &str = "
 
 impl Settings for ChineseLines {
     const NAME: &'static str = "chinese_lines";
-    const ABOUT: &'static str = "takes out lines of Chinese pages that are no text: navigation, ads, bylines, contents";
+    const ABOUT: &'static str = "takes out lines of Chinese pages that are no text: navigation, ads, bylines";
     type Stage = ChineseLineEditor;
 
     fn build(self) -> Result<ChineseLineEditor, String> {

@@ -70,7 +70,7 @@ impl Default for FinewebQuality {
 
 impl Settings for FinewebQuality {
     const NAME: &'static str = "fineweb_quality";
-    const ABOUT: &'static str = "drops documents by FineWeb's rules: line ends, short and repeated lines, lists";
+    const ABOUT: &'static str = "drops documents by FineWeb's rules: line ends, short or repeated lines, lists";
     type Stage = Self;
     const PROFILES: &'static [Profile<Self>] = &[
         Profile { name: "datatrove-0.10", settings: Self::datatrove },

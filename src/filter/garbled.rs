@@ -46,7 +46,7 @@ impl Default for Garbled {
 
 impl Settings for Garbled {
     const NAME: &'static str = "garbled";
-    const ABOUT: &'static str = "drops documents that were decoded wrongly: runs of U+FFFD, 锟斤拷, wrong code pages";
+    const ABOUT: &'static str = "drops what was decoded wrongly: runs of U+FFFD, 锟斤拷, wrong code pages";
     type Stage = GarbledFilter;
 
     fn build(self) -> Result<GarbledFilter, String> {

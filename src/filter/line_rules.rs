@@ -76,7 +76,7 @@ impl Default for LineRules {
 
 impl Settings for LineRules {
     const NAME: &'static str = "line_rules";
-    const ABOUT: &'static str = "takes out lines of capitals, numbers, counters, one word; drops texts with many";
+    const ABOUT: &'static str = "takes out lines of capitals, numbers, counters, a word; drops texts with many";
     type Stage = LineEditor;
 
     fn build(self) -> Result<LineEditor, String> {

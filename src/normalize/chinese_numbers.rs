@@ -28,13 +28,13 @@ pub struct ChineseNumbers {
     /// Whether 百分之五 becomes 5%. Default: no.
     pub percent: bool,
     /// How units of measure are written behind digits. Default `keep`.
-    pub units: Units,
+    pub units: UnitStyle,
 }
 
 /// A way to write units of measure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Units {
+pub enum UnitStyle {
     /// As they are.
     #[default]
     Keep,
@@ -46,7 +46,7 @@ pub enum Units {
 
 impl Settings for ChineseNumbers {
     const NAME: &'static str = "chinese_numbers";
-    const ABOUT: &'static str = "writes Chinese numbers, dates and units in one way; all of it off unless asked for";
+    const ABOUT: &'static str = "writes Chinese numbers, dates and units in one way; all off unless asked for";
     type Stage = NumberNormalizer;
 
     fn build(self) -> Result<NumberNormalizer, String> {
@@ -133,9 +133,9 @@ impl NumberNormalizer {
 
     fn with_units<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let (regex, units) = match self.rules.units {
-            Units::Keep => return Cow::Borrowed(text),
-            Units::Symbols => (&self.symbol, SYMBOLS),
-            Units::Names => (&self.name, NAMES),
+            UnitStyle::Keep => return Cow::Borrowed(text),
+            UnitStyle::Symbols => (&self.symbol, SYMBOLS),
+            UnitStyle::Names => (&self.name, NAMES),
         };
         let mut out = Rewrite::of(text);
         let mut at = 0;
@@ -331,14 +331,14 @@ mod tests {
 
     use super::*;
 
-    fn all(units: Units) -> NumberNormalizer {
+    fn all(units: UnitStyle) -> NumberNormalizer {
         let rules = ChineseNumbers { years: true, dates: true, numbers: true, percent: true, units };
         rules.build().expect("any settings are right")
     }
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        assert_eq!(all(Units::Keep).normalize(text), expected, "{text:?}");
+        assert_eq!(all(UnitStyle::Keep).normalize(text), expected, "{text:?}");
     }
 
     #[test]
@@ -379,10 +379,10 @@ mod tests {
 
     #[test]
     fn units_are_those_asked_for() {
-        let symbols = all(Units::Symbols);
+        let symbols = all(UnitStyle::Symbols);
         assert_eq!(symbols.normalize("3平方米，5㎡，9公里，20摄氏度，3℃"), "3m²，5m²，9km，20°C，3°C");
         assert_eq!(symbols.normalize("9公里/小时，几平方米"), "9公里/小时，几平方米");
-        let names = all(Units::Names);
+        let names = all(UnitStyle::Names);
         assert_eq!(names.normalize("3m²，5㎡，9 km，20°C"), "3平方米，5平方米，9 公里，20摄氏度");
         assert_eq!(names.normalize("9km/h，3kmx，m²"), "9km/h，3kmx，m²");
     }
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn normalizing_twice_is_normalizing_once() {
-        let built = [Units::Keep, Units::Symbols, Units::Names].map(all);
+        let built = [UnitStyle::Keep, UnitStyle::Symbols, UnitStyle::Names].map(all);
         let texts = "([〇零一二两三十百千万亿年月日第元米,。5 ]|百分之|平方米|km|m²|㎡|℃|[a-z]){0,30}";
         proptest!(ProptestConfig::with_cases(2000), |(text in texts)| {
             for normalizer in &built {

@@ -70,7 +70,7 @@ impl Default for ChinesePunctuation {
 
 impl Settings for ChinesePunctuation {
     const NAME: &'static str = "chinese_punctuation";
-    const ABOUT: &'static str = "makes the punctuation of Chinese one: wide marks, ellipses, dashes, quotation marks";
+    const ABOUT: &'static str = "makes the punctuation of Chinese one: wide marks, ellipses, dashes, quotes";
     type Stage = Self;
 
     fn build(self) -> Result<Self, String> {

@@ -61,7 +61,7 @@ impl Default for ChineseScript {
 
 impl Settings for ChineseScript {
     const NAME: &'static str = "chinese_script";
-    const ABOUT: &'static str = "writes Chinese in one script, simplified or traditional, by the tables of OpenCC";
+    const ABOUT: &'static str = "writes Chinese in one script, simplified or traditional, by OpenCC's tables";
     type Stage = Converter;
 
     fn build(self) -> Result<Converter, String> {

@@ -31,7 +31,7 @@ impl Default for Width {
 
 impl Settings for Width {
     const NAME: &'static str = "width";
-    const ABOUT: &'static str = "makes full-width letters and digits half width, half-width katakana full width";
+    const ABOUT: &'static str = "makes full-width letters and digits plain, half-width katakana full width";
     type Stage = Self;
 
     fn build(self) -> Result<Self, String> {
