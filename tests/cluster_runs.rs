@@ -41,7 +41,7 @@ fn every_pipeline_leaves_the_same_on_its_fixture() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let work = Work::new();
     let machines = Machines::begin(&work, 2, &[]);
-    for (pipeline, fixture) in [("web", "web"), ("quickstart", "web"), ("dedup", "dedup")] {
+    for (pipeline, fixture) in [("web", "web"), ("quickstart", "web"), ("fineweb", "web"), ("dedup", "dedup")] {
         let input = root.join(format!("fixtures/{fixture}.jsonl"));
         let settings = root.join(format!("pipelines/{pipeline}.toml"));
         let command =

@@ -104,7 +104,7 @@ fn many_workers_leave_what_one_program_leaves() {
 #[test]
 fn every_pipeline_leaves_the_same_on_its_fixture() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (pipeline, fixture) in [("web", "web"), ("quickstart", "web"), ("dedup", "dedup")] {
+    for (pipeline, fixture) in [("web", "web"), ("quickstart", "web"), ("fineweb", "web"), ("dedup", "dedup")] {
         let work = Work::new();
         let pipeline = std::fs::read_to_string(root.join(format!("pipelines/{pipeline}.toml"))).expect("a pipeline");
         let lines = std::fs::read_to_string(root.join(format!("fixtures/{fixture}.jsonl"))).expect("a fixture");
