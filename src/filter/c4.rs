@@ -87,7 +87,7 @@ impl Settings for C4 {
     ];
 
     fn build(self) -> Result<C4Editor, String> {
-        words::check(self.words, self.language.as_deref())?;
+        words::check(self.words, self.language.as_deref(), self.profile.as_deref())?;
         let mut phrases = vec![LOREM_IPSUM.to_owned(), JAVASCRIPT.to_owned()];
         for phrase in &self.policy_phrases {
             if phrase.is_empty() {

@@ -80,7 +80,7 @@ impl Settings for FinewebQuality {
     ];
 
     fn build(self) -> Result<Self, String> {
-        words::check(self.words, self.language.as_deref())?;
+        words::check(self.words, self.language.as_deref(), self.profile.as_deref())?;
         Ok(self)
     }
 }

@@ -95,7 +95,7 @@ impl Settings for GopherQuality {
     ];
 
     fn build(mut self) -> Result<Self, String> {
-        words::check(self.words, self.language.as_deref())?;
+        words::check(self.words, self.language.as_deref(), self.profile.as_deref())?;
         check_order(("min_words", self.min_words), ("max_words", self.max_words))?;
         check_order(
             ("min_mean_word_length", self.min_mean_word_length),

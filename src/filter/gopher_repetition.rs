@@ -110,7 +110,7 @@ impl Settings for GopherRepetition {
     ];
 
     fn build(self) -> Result<Self, String> {
-        words::check(self.words, self.language.as_deref())?;
+        words::check(self.words, self.language.as_deref(), self.profile.as_deref())?;
         Ok(self)
     }
 }

@@ -186,6 +186,20 @@ mod tests {
     }
 
     #[test]
+    fn a_language_is_for_words_of_a_language() {
+        let build = |toml: &str| {
+            let table = toml.parse().expect("the settings of a test are TOML");
+            let entry = ALL.iter().find(|entry| entry.name == "gopher_quality").expect("it is there");
+            (entry.build)(table).map(|stage| stage.needs().into_iter().map(|need| need.column).collect::<Vec<_>>())
+        };
+        assert_eq!(build("profile = 'datatrove-0.10'"), Ok(vec!["language".to_owned()]));
+        assert_eq!(build("profile = 'datatrove-0.10'\nlanguage = 'en'"), Ok(vec![]));
+        assert_eq!(build("profile = 'fineweb-2/cmn_Hani'\nwords = 'units'"), Ok(vec![]));
+        let error = build("language = 'en'").expect_err("nobody asks for it");
+        assert!(error.ends_with("set `words = \"language\"`"), "{error}");
+    }
+
+    #[test]
     fn profiles_fit_together_and_are_explained() {
         fits::<gopher_quality::GopherQuality>();
         fits::<gopher_repetition::GopherRepetition>();
