@@ -174,6 +174,9 @@ mod tests {
         // Blanks do not make a case, but a longer one with blanks covers a shorter one.
         check(": )", ": )");
         check("x:) )", "x : ) )");
+        // Of two that share a word the first is put together, and even one that is not covers others.
+        check("a-b):) c", "a - b ): ) c");
+        check("a-b:(:)", "a - b :( : )");
     }
 
     #[test]
