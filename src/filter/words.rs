@@ -15,10 +15,10 @@ pub(super) fn needs(words: Words, language: Option<&str>) -> Vec<Need> {
     asked.then(|| Need { column: COLUMN.to_owned(), kind: NeedKind::String }).into_iter().collect()
 }
 
-/// Says what is wrong if a language is given that nobody asks for.
-pub(super) fn check(words: Words, language: Option<&str>) -> Result<(), String> {
+/// Says what is wrong if a language is given that nobody asks for; a profile may have one that other words do not need.
+pub(super) fn check(words: Words, language: Option<&str>, profile: Option<&str>) -> Result<(), String> {
     match language {
-        Some(language) if words != Words::Language => Err(format!(
+        Some(language) if words != Words::Language && profile.is_none() => Err(format!(
             "`language` is \"{language}\", but these words are the same in all; set `words = \"language\"`"
         )),
         _ => Ok(()),
