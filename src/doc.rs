@@ -169,8 +169,11 @@ impl<'a> Doc<'a> {
     /// The words of the text as a tokenizer cuts them.
     pub fn words_by(&self, tokenizer: Tokenizer) -> &[&'a str] {
         self.words[tokenizer as usize].get_or_init(|| {
-            // Some six bytes a word, its share of white space included; growing again and again costs more.
-            let mut words = Vec::with_capacity(self.text.len() / 6);
+            // Some six bytes a word, its share of white space included, or an ideograph each; growing again and again
+            // costs more.
+            let of_ideographs = 2 * self.n_chars() < self.text.len();
+            let n = if of_ideographs { self.n_chars() } else { self.text.len() / 6 };
+            let mut words = Vec::with_capacity(n);
             tokenizer.words(self.text, &mut words);
             words
         })

@@ -29,7 +29,7 @@ pub struct Tokenizer(Kind);
 enum Kind {
     Bytes(Box<ByteTokenizer>),
     #[cfg(feature = "tokenizers")]
-    Library(library::Library),
+    Library(Box<library::Library>),
 }
 
 impl fmt::Debug for Tokenizer {
@@ -68,7 +68,7 @@ impl Tokenizer {
 
     #[cfg(feature = "tokenizers")]
     fn of_library(bytes: &[u8], _: &str) -> Result<Self, String> {
-        library::Library::read(bytes).map(|library| Self(Kind::Library(library)))
+        library::Library::read(bytes).map(|library| Self(Kind::Library(Box::new(library))))
     }
 
     #[cfg(not(feature = "tokenizers"))]
