@@ -13,8 +13,8 @@ use crate::stage::{Normalizer, Settings};
 /// is asked for: 三千五百元 is as good as 3500元, and in a novel better.
 ///
 /// A Chinese number is converted if it is written as numbers are (三千五百, 一百零三, 两万; not 三五百, 千万), with
-/// nothing numeric beside it and with what each setting asks for behind or before it. Full-width digits and
-/// `％` are made plain by `width`.
+/// nothing numeric beside it and with what each setting asks for behind or before it. Full-width digits
+/// are made plain by `width`, and `％` too with its `punctuation = true`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChineseNumbers {
