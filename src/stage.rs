@@ -13,7 +13,6 @@ use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::doc::{ContentKey, Doc, DocId, Holder, Value};
 use crate::error::{self, Result};
@@ -88,10 +87,10 @@ pub trait Annotator: Send + Sync {
     }
 }
 
-/// The digest of what a stage has read from outside of the pipeline, as its setting `digest` has it: xxh3-128, in
+/// The digest of what a stage has read from outside of the pipeline, xxh3-128, as its setting `digest` has it: in
 /// hexadecimal digits. The message says that it is another one than is `wanted`.
-pub fn digest(what: impl std::fmt::Display, read: &[u8], wanted: Option<&str>) -> Result<String, String> {
-    let found = format!("{:032x}", xxh3_128(read));
+pub fn digest(what: impl std::fmt::Display, found: u128, wanted: Option<&str>) -> Result<String, String> {
+    let found = format!("{found:032x}");
     match wanted {
         Some(wanted) if !wanted.eq_ignore_ascii_case(&found) => {
             Err(format!("{what}: this is another file: its digest is {found}, not {wanted}"))

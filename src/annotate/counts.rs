@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::doc::{Doc, Value};
 use crate::stage::{Annotator, Settings, digest};
@@ -74,7 +75,7 @@ impl Settings for Counts {
             let wrong = |message| format!("`tokenizer`: {}: {message}", path.display());
             let tokenizer = Tokenizer::read(path, self.pattern).map_err(wrong)?;
             let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-            let digest = digest(path.display(), &bytes, self.digest.as_deref())?;
+            let digest = digest(path.display(), xxh3_128(&bytes), self.digest.as_deref())?;
             Ok::<_, String>((tokenizer, digest))
         };
         let (tokenizer, digest) = self.tokenizer.as_ref().map(read).transpose()?.unzip();

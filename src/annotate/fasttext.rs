@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::doc::{Doc, Value};
 use crate::fasttext::{Model, Units};
-use crate::stage::{Annotator, Settings};
+use crate::stage::{self, Annotator, Settings};
 
 /// Adds what a fastText classifier says of the text: the probability of a label, the most probable label, or both.
 ///
@@ -144,13 +144,8 @@ pub(super) fn load(path: &Path, digest: Option<&str>) -> Result<Model, String> {
         return Err("`model` is missing; name the file of a fastText model (.bin or .ftz)".into());
     }
     let model = Model::load(path).map_err(|error| error.to_string())?;
-    let found = hex(&model);
-    match digest {
-        Some(digest) if !digest.eq_ignore_ascii_case(&found) => {
-            Err(format!("{}: this is another file: its digest is {found}, not {digest}", path.display()))
-        }
-        _ => Ok(model),
-    }
+    stage::digest(path.display(), model.digest(), digest)?;
+    Ok(model)
 }
 
 /// The digest of a model file as it is written down.

@@ -86,7 +86,7 @@ impl Settings for BadWords {
         }
         let mut read = list_file::Read::default();
         let lists = self.lists(&self.words, &mut read).map_err(|message| format!("`words`: {message}"))?;
-        let digest = digest(&self.words, read.bytes(), self.digest.as_deref())?;
+        let digest = digest(&self.words, read.digest(), self.digest.as_deref())?;
         Ok(WordFinder { rules: Self { digest: Some(digest), ..self }, lists })
     }
 

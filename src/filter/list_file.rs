@@ -1,5 +1,7 @@
 //! Lists that the user brings: files of one entry a line.
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use crate::store::Folder;
 
 /// A list that is named, and its name below the folder that was asked for.
@@ -22,8 +24,12 @@ impl Read {
         self.0.push(b'\n');
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn digest(&self) -> u128 {
+        xxh3_128(&self.0)
     }
 }
 

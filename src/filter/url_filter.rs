@@ -111,8 +111,8 @@ impl Settings for UrlFilter {
             rules: self,
         };
         let wanted = judge.rules.digest.take();
-        if !read.borrow().bytes().is_empty() || wanted.is_some() {
-            judge.rules.digest = Some(digest("the lists", read.borrow().bytes(), wanted.as_deref())?);
+        if !read.borrow().is_empty() || wanted.is_some() {
+            judge.rules.digest = Some(digest("the lists", read.borrow().digest(), wanted.as_deref())?);
         }
         Ok(judge)
     }
