@@ -152,6 +152,11 @@ impl Chain {
         Ok(Self { steps, emits, writes: pass.writes, sizes, estimates, layout, strings, numbers, pipeline })
     }
 
+    /// Whether it leaves documents: kept and rejected ones.
+    pub fn writes(&self) -> bool {
+        self.writes
+    }
+
     /// The schema of the documents that stay.
     pub fn kept_schema(&self) -> &SchemaRef {
         &self.layout.kept

@@ -1,6 +1,7 @@
 //! From bytes to text, where the bytes are perhaps not UTF-8.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,6 +16,9 @@ pub const UNDECODABLE: &str = "undecodable";
 
 /// The bytes that an encoding is guessed from.
 const LOOKED_AT: usize = 16 << 10;
+
+/// How many texts were read as being in an encoding that was guessed, by its name.
+pub type Guesses = BTreeMap<&'static str, u64>;
 
 /// How texts are encoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,12 +37,12 @@ impl Encoding {
     /// are none.
     ///
     /// What is detected must look like text as well: bytes that make up controls are none, for in encodings of one byte
-    /// a character anything at all can be read as something.
-    pub fn decode(self, bytes: &[u8]) -> Result<Cow<'_, str>, &'static str> {
+    /// a character anything at all can be read as something. A guess can be wrong all the same: it is counted.
+    pub fn decode<'b>(self, bytes: &'b [u8], guesses: &mut Guesses) -> Result<Cow<'b, str>, &'static str> {
         let utf8 = || simdutf8::basic::from_utf8(bytes).map(Cow::Borrowed).ok();
         match self {
             Self::Utf8 => utf8().ok_or(INVALID_UTF8),
-            Self::Detect => utf8().or_else(|| detected(bytes)).ok_or(UNDECODABLE),
+            Self::Detect => utf8().or_else(|| detected(bytes, guesses)).ok_or(UNDECODABLE),
             Self::Of(encoding) => {
                 encoding.decode_without_bom_handling_and_without_replacement(bytes).ok_or(UNDECODABLE)
             }
@@ -47,7 +51,7 @@ impl Encoding {
 }
 
 /// The text that bytes which are not UTF-8 most likely are.
-fn detected(bytes: &[u8]) -> Option<Cow<'_, str>> {
+fn detected<'b>(bytes: &'b [u8], guesses: &mut Guesses) -> Option<Cow<'b, str>> {
     // An encoding shows in the bytes that are not ASCII, and these may come late.
     let first = bytes.iter().position(|b| !b.is_ascii())?;
     let from = &bytes[first.saturating_sub(256)..];
@@ -57,7 +61,11 @@ fn detected(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let encoding = detector.guess(None, Utf8Detection::Deny);
     let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
     let is_noise = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}');
-    (!text.contains(is_noise)).then_some(text)
+    if text.contains(is_noise) {
+        return None;
+    }
+    *guesses.entry(encoding.name()).or_default() += 1;
+    Some(text)
 }
 
 impl FromStr for Encoding {
@@ -134,10 +142,14 @@ mod tests {
     fn check(encoding: &'static encoding_rs::Encoding, text: &str) {
         let (bytes, _, lossy) = encoding.encode(text);
         assert!(!lossy && std::str::from_utf8(&bytes).is_err());
+        let mut guesses = Guesses::new();
         for how in [Encoding::Detect, Encoding::Of(encoding)] {
-            assert_eq!(how.decode(&bytes).as_deref(), Ok(text), "{}", encoding.name());
+            assert_eq!(how.decode(&bytes, &mut guesses).as_deref(), Ok(text), "{}", encoding.name());
         }
-        assert_eq!(Encoding::Utf8.decode(&bytes), Err(INVALID_UTF8));
+        assert_eq!(Encoding::Utf8.decode(&bytes, &mut guesses), Err(INVALID_UTF8));
+        // What is said is no guess. GBK is what the Web calls the part of GB18030 that is enough.
+        let name = if encoding == GB18030 { "GBK" } else { encoding.name() };
+        assert_eq!(guesses, [(name, 1)].into());
     }
 
     #[test]
@@ -155,7 +167,9 @@ mod tests {
     fn utf_8_is_utf_8() {
         for text in [CHINESE, FRENCH, "plain", ""] {
             for how in [Encoding::Detect, Encoding::Utf8] {
-                assert!(matches!(how.decode(text.as_bytes()), Ok(Cow::Borrowed(same)) if same == text));
+                let mut guesses = Guesses::new();
+                assert!(matches!(how.decode(text.as_bytes(), &mut guesses), Ok(Cow::Borrowed(same)) if same == text));
+                assert!(guesses.is_empty());
             }
         }
     }
@@ -176,9 +190,11 @@ mod tests {
     #[test]
     fn noise_is_no_text() {
         for bytes in [&b"\xff\xfe\x00\x81"[..], b"abc \x00\xe9 def", b"\x81"] {
-            assert_eq!(Encoding::Detect.decode(bytes), Err(UNDECODABLE), "{bytes:?}");
+            let mut guesses = Guesses::new();
+            assert_eq!(Encoding::Detect.decode(bytes, &mut guesses), Err(UNDECODABLE), "{bytes:?}");
+            assert!(guesses.is_empty());
         }
-        assert_eq!(Encoding::Of(GB18030).decode(b"\xff"), Err(UNDECODABLE));
+        assert_eq!(Encoding::Of(GB18030).decode(b"\xff", &mut Guesses::new()), Err(UNDECODABLE));
     }
 
     #[track_caller]
@@ -214,7 +230,7 @@ mod tests {
         fn any_bytes_are_text_without_loss_or_are_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for how in [Encoding::Detect, Encoding::Utf8, Encoding::Of(BIG5), Encoding::Of(WINDOWS_1252)] {
                 // No bytes of these encodings are a replacement character but those that are so in UTF-8.
-                let is_lossy = how.decode(&bytes).is_ok_and(|text| text.contains('\u{fffd}'));
+                let is_lossy = how.decode(&bytes, &mut Guesses::new()).is_ok_and(|text| text.contains('\u{fffd}'));
                 prop_assert!(!is_lossy || std::str::from_utf8(&bytes).is_ok(), "{}", how);
             }
         }

@@ -191,6 +191,9 @@ pub struct Tally {
     /// Rows that were no documents, by reason.
     #[serde(default)]
     pub door: StageTally,
+    /// Rows whose encoding was guessed, by what it was taken for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub guessed: BTreeMap<String, u64>,
     /// The stages, by their place in the pipeline.
     pub stages: BTreeMap<usize, StageTally>,
     /// Nanoseconds of CPU spent reading and decoding.
@@ -218,6 +221,9 @@ impl AddAssign<&Tally> for Tally {
         self.read_nanos += other.read_nanos;
         self.stage_nanos += other.stage_nanos;
         self.write_nanos += other.write_nanos;
+        for (encoding, n) in &other.guessed {
+            *self.guessed.entry(encoding.clone()).or_default() += n;
+        }
         for (&index, tally) in &other.stages {
             *self.stages.entry(index).or_default() += tally;
         }

@@ -128,9 +128,13 @@ pub fn run(job: &PassJob<'_>, task: u32, source: &Source, resources: &Resources<
     let rulings = job.rulings_of.map(|pass| Rulings::open(job.run_dir, pass, task)).transpose()?;
     let mut leaves = Leaves::new(job, task, resources);
     let work = |work: Work| -> Result<Output> {
-        let Decoded { batch, bad, .. } = work.decoded;
+        let Decoded { batch, bad, guesses } = work.decoded;
         let start = thread_nanos();
         let mut output = job.chain.run(&batch, &bad, &work.rulings)?;
+        // Where nothing is written, the next pass reads and guesses the same again.
+        if job.chain.writes() {
+            output.tally.guessed = guesses.into_iter().map(|(name, n)| (name.to_ascii_lowercase(), n)).collect();
+        }
         output.tally.stage_nanos = thread_nanos() - start;
         Ok(output)
     };

@@ -268,6 +268,25 @@ fn bytes_that_are_no_utf8_cost_only_their_row() {
     }
 }
 
+/// A guess can be wrong, so it is told how many there were, each counted once though a run reads its input twice.
+#[test]
+fn guessed_encodings_are_told() {
+    let work = Work::new();
+    let mut bytes = b"{\"text\": \"It is plain to see.\"}\n".to_vec();
+    for text in ["河水慢慢地流过村庄，孩子们在树下读书。", "老人坐在门口晒太阳，说起从前的事情。"]
+    {
+        bytes.extend_from_slice(&encoding_rs::GBK.encode(&format!("{{\"text\": \"{text}\"}}\n")).0);
+    }
+    fs::create_dir(work.path("in")).expect("a folder");
+    fs::write(work.path("in/a.jsonl"), bytes).expect("a file");
+    let ran = work.run("dedup in out --encoding detect").ends_with(0);
+    assert!(ran.stdout.contains("guessed") && ran.stdout.contains("read as gbk"), "{}", ran.stdout);
+    assert_eq!(work.left("out").report()["guessed"], json!({"gbk": 2}));
+    work.run("dedup in labelled --encoding gbk").ends_with(0);
+    let left = work.left("labelled");
+    assert_eq!((left.adds_up(), &left.report()["guessed"]), ((3, 3, 0), &Value::Null));
+}
+
 #[test]
 fn json_lines_travel_whole() {
     let work = Work::new();

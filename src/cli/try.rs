@@ -16,7 +16,7 @@ use super::run::read_table;
 use super::{out, several};
 use crate::chain::NULL_TEXT;
 use crate::doc::{Columns, Doc, Value};
-use crate::encoding::UNDECODABLE;
+use crate::encoding::{Guesses, UNDECODABLE};
 use crate::error::Error;
 use crate::pipeline::{DOOR, Pipeline, StageSpec};
 use crate::report::table::count;
@@ -81,7 +81,8 @@ impl Try {
         let mut bytes = Vec::new();
         self.open()?.read_to_end(&mut bytes).with_context(|| self.place())?;
         let encoding = pipeline.input.encoding;
-        let text = match encoding.decode(&bytes) {
+        let mut guesses = Guesses::new();
+        let text = match encoding.decode(&bytes, &mut guesses) {
             Ok(text) => text.into_owned(),
             Err(UNDECODABLE) => {
                 let message = format!("{}: the text cannot be decoded (encoding = \"{encoding}\")", self.place());
@@ -92,6 +93,9 @@ impl Try {
                 return Err(Error::refused(format!("{}: the text is not UTF-8 from byte {at} on", self.place())).into());
             }
         };
+        for name in guesses.keys() {
+            tracing::warn!("{}: the text is not UTF-8; it is read as {}", self.place(), name.to_ascii_lowercase());
+        }
         let beside = Beside { given: self.columns.iter().cloned().collect(), added: Vec::new() };
         let tried = Trial::of(pipeline, &text, beside, self.all);
         if self.show == Show::Text {
@@ -186,7 +190,7 @@ struct Line {
 impl Line {
     /// Reads a line as the reader of a run would; the reason why it would be rejected if it is no document.
     fn read(line: &[u8], pipeline: &Pipeline) -> Result<Self, String> {
-        let line = pipeline.input.encoding.decode(line)?;
+        let line = pipeline.input.encoding.decode(line, &mut Guesses::new())?;
         let fields: serde_json::Map<String, Json> = serde_json::from_str(&line).map_err(|_| "invalid_json")?;
         let text = match fields.get(&pipeline.input.text_column) {
             Some(Json::String(text)) => text.clone(),

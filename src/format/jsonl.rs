@@ -16,8 +16,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ahead::Ahead;
-use super::{Chunk, ChunkReader, Compression};
-use crate::encoding::{Encoding, INVALID_UTF8};
+use super::{Chunk, ChunkReader, Compression, Decoded};
+use crate::encoding::{Encoding, Guesses, INVALID_UTF8};
 use crate::error::{Error, Result};
 use crate::store::ReadAt;
 
@@ -132,7 +132,7 @@ impl LineReader {
         let whole =
             if more { memchr::memrchr(b'\n', &self.pending).map_or(0, |at| at + 1) } else { self.pending.len() };
         let ids = rows(&self.pending[..whole]).filter_map(|line| {
-            let line = self.encoding.decode(line).ok()?;
+            let line = self.encoding.decode(line, &mut Guesses::new()).ok()?;
             let fields = parse(&line).ok()?;
             let (_, value) = fields.0.iter().rfind(|(name, _)| name == id_column)?;
             let number = |id| Ids { least: id, most: id };
@@ -321,19 +321,19 @@ impl Lines {
 
     /// Parses the lines into documents with the columns of `schema`; a line that is no document becomes a
     /// row with what could be saved in the text column, and a reason. Blank lines are no rows.
-    pub fn decode(self, schema: &SchemaRef, text_column: &str) -> (RecordBatch, Vec<(usize, &'static str)>) {
+    pub fn decode(self, schema: &SchemaRef, text_column: &str) -> Decoded {
         let is_text = |field: &Field| field.name() == text_column;
         let mut columns: Vec<Column> =
             schema.fields().iter().map(|field| Column::new(field, !is_text(field))).collect();
         let text = schema.index_of(text_column).ok();
         let extra = schema.index_of(EXTRA).ok();
-        let mut bad = Vec::new();
+        let (mut bad, mut guesses) = (Vec::new(), Guesses::new());
         let mut n_rows = 0;
         let mut rest = String::new();
         for line in rows(&self.bytes) {
             rest.clear();
             // Whole lines are decoded: in some encodings a backslash or a quote can be the second half of a character.
-            let decoded = self.encoding.decode(line);
+            let decoded = self.encoding.decode(line, &mut guesses);
             let parsed = decoded.as_deref().map_err(|reason| *reason).and_then(parse);
             let mut save = |columns: &mut Vec<Column>, reason| {
                 bad.push((n_rows, reason));
@@ -390,7 +390,7 @@ impl Lines {
         let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
             .expect("the columns were built for these fields, each filled to the same length");
-        (batch, bad)
+        Decoded { batch, bad, guesses }
     }
 }
 
@@ -697,7 +697,7 @@ mod tests {
         let fields =
             [("id", DataType::Utf8), ("text", DataType::Utf8), ("n", DataType::Int32), (EXTRA, DataType::Utf8)];
         let schema = Arc::new(Schema::new(fields.map(|(name, ty)| Field::new(name, ty, true)).to_vec()));
-        let (batch, got_bad) = Lines::new(line.to_vec(), encoding).decode(&schema, "text");
+        let Decoded { batch, bad: got_bad, .. } = Lines::new(line.to_vec(), encoding).decode(&schema, "text");
         assert_eq!(got_bad.first().map(|(_, reason)| *reason), bad);
         for (name, value) in expected {
             let column =

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringViewBuilder};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 
-use crate::encoding::Encoding;
+use crate::encoding::{Encoding, Guesses};
 use crate::error::{Error, Result};
 use crate::plan::{Layout, Part, Piece};
 use crate::schema;
@@ -205,6 +205,8 @@ pub struct Decoded {
     pub batch: RecordBatch,
     /// The rows that are none. Their text is what could be saved.
     pub bad: BadRows,
+    /// The rows whose encoding was guessed.
+    pub guesses: Guesses,
 }
 
 impl Chunk {
@@ -248,20 +250,22 @@ impl Chunk {
 
     /// Turns it into documents of `schema`, but for the text, which is `Utf8View` in any case.
     pub fn decode(self, schema: &SchemaRef, text_column: &str) -> Result<Decoded, String> {
-        let (batch, bad) = match self {
+        let decoded = match self {
             Self::Batch(batch, encoding) => decode_text(&batch, text_column, encoding)?,
             Self::Lines(lines) => lines.decode(schema, text_column),
         };
-        let batch = schema::fit(&batch, &on_its_way(schema, text_column)).map_err(|error| error.to_string())?;
-        Ok(Decoded { batch, bad })
+        let batch = schema::fit(&decoded.batch, &on_its_way(schema, text_column)).map_err(|error| error.to_string())?;
+        Ok(Decoded { batch, ..decoded })
     }
 }
 
 /// The text column, read as bytes, as text: rows that cannot be decoded are repaired and reported.
-fn decode_text(batch: &RecordBatch, text_column: &str, encoding: Encoding) -> Result<(RecordBatch, BadRows), String> {
-    let Ok(index) = batch.schema_ref().index_of(text_column) else { return Ok((batch.clone(), Vec::new())) };
-    let Some(bytes) = batch.column(index).as_binary_view_opt() else { return Ok((batch.clone(), Vec::new())) };
-    let mut bad = Vec::new();
+fn decode_text(batch: &RecordBatch, text_column: &str, encoding: Encoding) -> Result<Decoded, String> {
+    let (mut bad, mut guesses) = (Vec::new(), Guesses::new());
+    let index = batch.schema_ref().index_of(text_column).ok();
+    let Some((index, bytes)) = index.and_then(|index| Some((index, batch.column(index).as_binary_view_opt()?))) else {
+        return Ok(Decoded { batch: batch.clone(), bad, guesses });
+    };
     // What is UTF-8 is nothing else, unless the user says so.
     let is_copied = matches!(encoding, Encoding::Of(_));
     let as_it_is = if is_copied { None } else { text_of(bytes) };
@@ -269,7 +273,7 @@ fn decode_text(batch: &RecordBatch, text_column: &str, encoding: Encoding) -> Re
         let mut builder = StringViewBuilder::new();
         for (row, value) in bytes.iter().enumerate() {
             let decoded = value.map(|value| {
-                encoding.decode(value).unwrap_or_else(|reason| {
+                encoding.decode(value, &mut guesses).unwrap_or_else(|reason| {
                     bad.push((row, reason));
                     String::from_utf8_lossy(value)
                 })
@@ -283,7 +287,7 @@ fn decode_text(batch: &RecordBatch, text_column: &str, encoding: Encoding) -> Re
     let schema = on_its_way(batch.schema_ref(), text_column);
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let batch = RecordBatch::try_new_with_options(schema, columns, &options).map_err(|error| error.to_string())?;
-    Ok((batch, bad))
+    Ok(Decoded { batch, bad, guesses })
 }
 
 /// The schema of documents between reader and writer, which are written by the schema given: texts are views of the
@@ -386,7 +390,7 @@ mod tests {
         let mut reader = open(file, &Piece { shard: 0, part: Part::All }, &columns, 1 << 20).expect("sound");
         let mut texts = Vec::new();
         while let Some(chunk) = reader.next_chunk().expect("sound") {
-            let Decoded { batch, bad } = chunk.decode(&schema, "text").expect("it fits");
+            let Decoded { batch, bad, .. } = chunk.decode(&schema, "text").expect("it fits");
             let column = batch.column_by_name("text").expect("a text").as_string_view();
             let reason = |row| bad.iter().find(|(bad, _)| *bad == row).map(|(_, reason)| *reason);
             texts.extend(column.iter().enumerate().map(|(row, text)| (text.unwrap_or("").to_owned(), reason(row))));

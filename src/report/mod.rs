@@ -52,6 +52,9 @@ pub struct Report {
     pub tokens_estimated: u64,
     /// Rows that were no documents, by reason.
     pub reader: BTreeMap<String, u64>,
+    /// Rows that are not UTF-8 and whose encoding was guessed, by what it was taken for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub guessed: BTreeMap<String, u64>,
     /// The stages, in order.
     pub stages: Vec<StageReport>,
     /// The exchanges.
@@ -214,6 +217,7 @@ impl Report {
             // What one pass keeps, a later one may count or drop.
             tokens_estimated: sum(last, |tally| tally.kept_estimated) + total.rejected_estimated,
             reader: total.door.dropped.clone(),
+            guessed: total.guessed.clone(),
             alarms: alarms::raised(pipeline, &stages, &exchanges),
             stages,
             failed,

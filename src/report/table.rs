@@ -86,6 +86,9 @@ impl Report {
             row("kept", self.rows_kept, of_all(self.rows_kept), text_kept),
             row("rejected", self.rows_rejected, of_all(self.rows_rejected), reasons),
         ];
+        for (encoding, &n) in &self.guessed {
+            rows.push(row("guessed", n, of_all(n), format!("are not UTF-8, and were read as {encoding}")));
+        }
         let marked = self.stages.iter().map(|stage| stage.tally.marked).sum();
         if marked > 0 {
             rows.push(row("marked", marked, of_all(marked), "as duplicates among them, in `duplicate_of`".to_owned()));
