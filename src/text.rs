@@ -82,6 +82,77 @@ pub fn is_cjk(c: char) -> bool {
         | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{FF66}'..='\u{FF9F}' | '\u{20000}'..='\u{2FA1F}')
 }
 
+/// How much of a text is written without words of letters, and how much with letters beyond ASCII: the numbers that
+/// tokens are estimated from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scripts {
+    /// Bytes of ASCII.
+    pub ascii: usize,
+    /// Han ideographs, kana and Hangul syllables.
+    pub cjk: usize,
+    /// Bytes of all other characters.
+    pub other_bytes: usize,
+}
+
+/// Counts [`Scripts`], a block of bytes at a time: every document of a run comes through here.
+pub fn scripts(text: &str) -> Scripts {
+    let bytes = text.as_bytes();
+    let ascii = n_bytes(text, |byte| byte < 0x80);
+    let (mut threes, mut fours) = (0, 0);
+    if ascii < bytes.len() {
+        let mut count = |block: &[u8; BLOCK + 3]| {
+            if block[..BLOCK].iter().fold(0, |all, byte| all | byte) >= 0x80 {
+                let (three, four) = cjk_in(block);
+                threes += usize::from(three);
+                fours += usize::from(four);
+            }
+        };
+        let mut at = 0;
+        while let Some(block) = bytes.get(at..at + BLOCK + 3) {
+            count(block.try_into().expect("as long as that"));
+            at += BLOCK;
+        }
+        while at < bytes.len() {
+            let mut block = [0; BLOCK + 3];
+            let rest = &bytes[at..bytes.len().min(at + BLOCK + 3)];
+            block[..rest.len()].copy_from_slice(rest);
+            count(&block);
+            at += BLOCK;
+        }
+    }
+    Scripts { ascii, cjk: threes + fours, other_bytes: bytes.len() - ascii - 3 * threes - 4 * fours }
+}
+
+/// How many bytes are looked at at once.
+const BLOCK: usize = 64;
+
+/// The characters of three and of four bytes that begin in a block and are Han ideographs, kana or Hangul syllables.
+///
+/// Comparisons of UTF-8 without a branch, so that it is done with the vector instructions that every processor has.
+fn cjk_in(block: &[u8; BLOCK + 3]) -> (u8, u8) {
+    let (mut threes, mut fours) = (0, 0);
+    for i in 0..BLOCK {
+        let (a, b, c, d) = (block[i], block[i + 1], block[i + 2], block[i + 3]);
+        // U+3005, U+3007, U+3040 to U+30FF, U+31F0 to U+31FF, U+3400 to U+3FFF.
+        let marks = (b == 0x80) & ((c == 0x85) | (c == 0x87));
+        let kana = (b.wrapping_sub(0x81) < 3) | ((b == 0x87) & (c >= 0xb0));
+        let of_e3 = (a == 0xe3) & (marks | kana | (b >= 0x90));
+        // U+4000 to U+9FFF without the hexagrams, U+4DC0 to U+4DFF.
+        let of_e4_to_e9 = (a.wrapping_sub(0xe4) < 6) & !((a == 0xe4) & (b == 0xb7));
+        // U+AC00 to U+D7AF.
+        let last = (a == 0xed) & ((b < 0x9e) | ((b == 0x9e) & (c <= 0xaf)));
+        let hangul = ((a == 0xea) & (b >= 0xb0)) | (a == 0xeb) | (a == 0xec) | last;
+        // U+F900 to U+FAFF, U+FF66 to U+FF9F.
+        let narrow = ((b == 0xbd) & (c >= 0xa6)) | ((b == 0xbe) & (c <= 0x9f));
+        let of_ef = (a == 0xef) & ((b.wrapping_sub(0xa4) < 8) | narrow);
+        threes += u8::from(of_e3 | of_e4_to_e9 | hangul | of_ef);
+        // U+20000 to U+2FA1F.
+        let end = (b == 0xaf) & ((c < 0xa8) | ((c == 0xa8) & (d <= 0x9f)));
+        fours += u8::from((a == 0xf0) & ((b.wrapping_sub(0xa0) < 15) | end));
+    }
+    (threes, fours)
+}
+
 /// The lines of a text as Python's `str.splitlines` cuts them: at `\n`, `\r`, `\r\n`, `\v`, `\f`,
 /// U+001C to U+001E, U+0085, U+2028 and U+2029. No empty line follows a last line end.
 pub fn lines(text: &str) -> impl Iterator<Item = &str> {
@@ -297,6 +368,30 @@ mod tests {
     #[track_caller]
     fn check_lines(text: &str, expected: &[&str]) {
         assert_eq!(lines(text).collect::<Vec<_>>(), expected);
+    }
+
+    #[track_caller]
+    fn check_scripts(text: &str) {
+        let mut expected = Scripts::default();
+        for c in text.chars() {
+            match c {
+                c if c.is_ascii() => expected.ascii += 1,
+                c if is_cjk(c) || ('\u{ac00}'..='\u{d7af}').contains(&c) => expected.cjk += 1,
+                c => expected.other_bytes += c.len_utf8(),
+            }
+        }
+        assert_eq!(scripts(text), expected, "{:?}", text.chars().take(3).collect::<String>());
+    }
+
+    #[test]
+    fn scripts_are_those_of_the_characters() {
+        for c in '\0'..=char::MAX {
+            check_scripts(c.encode_utf8(&mut [0; 4]));
+        }
+        let all: String = ('\0'..=char::MAX).collect();
+        check_scripts(&all);
+        // Wherever a block begins.
+        (0..=70).for_each(|n| check_scripts(&format!("{}汉字😀𠀀한 é{}", "x".repeat(n), "の".repeat(40))));
     }
 
     #[test]

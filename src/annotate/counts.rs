@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::doc::{Doc, Value};
 use crate::stage::{Annotator, Settings, digest};
-use crate::text;
+use crate::text::{self, Scripts};
 use crate::tokenizer::{Pattern, Tokenizer};
 
 /// Adds `char_count`, `word_count` and `token_count`.
@@ -123,17 +123,7 @@ impl Annotator for CountsStage {
 impl Counts {
     /// The estimate: every class of characters at its rate, rounded up.
     pub fn n_tokens(&self, text: &str) -> u32 {
-        // Many texts are ASCII to the end, and every document of a run comes through here.
-        let ascii = text::n_bytes(text, |b| b < 0x80);
-        let mut cjk = 0u64;
-        let mut other_bytes = 0u64;
-        for c in text.chars().filter(|c| !c.is_ascii()).take(text.len() - ascii) {
-            if text::is_cjk(c) || ('\u{ac00}'..='\u{d7af}').contains(&c) {
-                cjk += 1;
-            } else {
-                other_bytes += c.len_utf8() as u64;
-            }
-        }
+        let Scripts { ascii, cjk, other_bytes } = text::scripts(text);
         let tokens = ascii as f64 / self.ascii_chars_per_token
             + cjk as f64 * self.tokens_per_cjk_char
             + other_bytes as f64 / self.other_bytes_per_token;
