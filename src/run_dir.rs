@@ -4,6 +4,7 @@
 //! kept/00000.parquet …           the documents that stay; shard i is task i
 //! rejected/0-00000.parquet …     those that go, with reasons; by pass and task
 //! report.json                    what happened
+//! report.html                    the same as a page
 //! _trommel/run.json              pipeline, inputs (path, size, etag), tasks, version: what makes a run this run
 //! _trommel/lock                  locked by the process that works here
 //! _trommel/links/…               dropped key → kept key, for whoever counts uses of near copies

@@ -28,6 +28,9 @@ pub struct Report {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Write the page of the run into this file, as the run has left it in report.html.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print the documents, bytes of text and estimated tokens that a run at each threshold from the floor to 1
     /// keeps. For runs of `trommel dedup --floor`.
     #[arg(long)]
@@ -62,6 +65,9 @@ impl Report {
             };
             return Err(Error::refused(format!("{}: {what}", self.run)).into());
         };
+        if let Some(file) = &self.html {
+            std::fs::write(file, report.html()).map_err(|error| Error::io(file.display(), error))?;
+        }
         if self.curve {
             self.print_curve(&run_dir)?;
         } else if self.json {

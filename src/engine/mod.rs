@@ -169,6 +169,8 @@ pub fn run(run: &Run, engine: &dyn Engine, progress: &Progress) -> Result<Report
     }
     // Machines that were lost on the way leave what they were writing.
     run_dir.folder().sweep("")?;
+    // With the report in place the run is done.
+    run_dir.folder().write("report.html", report.html())?;
     run_dir.write_json("report.json", &report)?;
     if report.failed.is_empty() {
         remove_work(run, &run_dir, passes.list())?;
@@ -432,6 +434,7 @@ fn forget(run_dir: &RunDir, passes: &[Pass], identity: &Identity, changed: &[usi
         return Ok(());
     }
     folder.remove("report.json")?;
+    folder.remove("report.html")?;
     folder.remove(&RunDir::exchange_done(0))?;
     folder.remove_all("_trommel/0/exchange")?;
     for pass in &passes[1..] {

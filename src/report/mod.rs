@@ -14,6 +14,7 @@ use crate::task::{Failure, TaskReport};
 
 pub mod alarms;
 pub mod curve;
+pub mod html;
 pub mod table;
 
 pub use alarms::Alarm;

@@ -267,7 +267,7 @@ fn scaled(n: u64, units: &[&str]) -> String {
 }
 
 /// A share as it is read: nothing at all is blank, and little is not nothing.
-fn share(part: u64, whole: u64) -> String {
+pub fn share(part: u64, whole: u64) -> String {
     if part == 0 { String::new() } else { percent(part, whole) }
 }
 
