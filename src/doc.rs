@@ -118,7 +118,7 @@ impl Columns for NoColumns {
     }
 }
 
-/// A document in the hands of a stage. Words, lines and the count of characters are worked out on
+/// A document in the hands of a stage. Words, lines, the canonical form and the count of characters are worked out on
 /// first use and shared by all stages that look at the same text.
 pub struct Doc<'a> {
     text: &'a str,
@@ -127,13 +127,24 @@ pub struct Doc<'a> {
     words: [OnceCell<Vec<&'a str>>; Tokenizer::N],
     lines: OnceCell<Vec<&'a str>>,
     n_chars: OnceCell<usize>,
+    canonical: OnceCell<Cow<'a, str>>,
+    content_key: OnceCell<ContentKey>,
 }
 
 impl<'a> Doc<'a> {
     /// A document of `text`, which was `origin` when it was first read in this pass.
     pub fn new(text: &'a str, origin: &'a str, columns: &'a dyn Columns) -> Self {
         let words = [const { OnceCell::new() }; Tokenizer::N];
-        Self { text, origin, columns, words, lines: OnceCell::new(), n_chars: OnceCell::new() }
+        Self {
+            text,
+            origin,
+            columns,
+            words,
+            lines: OnceCell::new(),
+            n_chars: OnceCell::new(),
+            canonical: OnceCell::new(),
+            content_key: OnceCell::new(),
+        }
     }
 
     /// A document that is only a text.
@@ -184,9 +195,20 @@ impl<'a> Doc<'a> {
         self.lines.get_or_init(|| text::lines(self.text).collect())
     }
 
+    /// The text in canonical form: see [`canonical`].
+    pub fn canonical(&self) -> &str {
+        self.canonical.get_or_init(|| canonical(self.text))
+    }
+
     /// The document's name across runs: see [`content_key`].
     pub fn content_key(&self) -> ContentKey {
-        content_key(self.text)
+        *self.content_key.get_or_init(|| canonical_key(self.canonical()))
+    }
+
+    /// The same of the text as this pass read it.
+    pub fn origin_key(&self) -> ContentKey {
+        // What no stage has rewritten is the very same.
+        if std::ptr::eq(self.origin, self.text) { self.content_key() } else { content_key(self.origin) }
     }
 }
 

@@ -79,6 +79,8 @@ fn check_whole(output: &Path, reference: &BTreeMap<String, Vec<u8>>) {
         if name.ends_with(".json") {
             // These tell times.
             serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        } else if name.ends_with(".html") {
+            assert!(bytes.ends_with(b"</html>\n"), "{name} is not whole");
         } else {
             assert!(reference.get(&name) == Some(&bytes), "{name} is not whole");
         }

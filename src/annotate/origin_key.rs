@@ -4,7 +4,7 @@ use arrow::datatypes::Field;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::doc::{Doc, Value, content_key};
+use crate::doc::{Doc, Value};
 use crate::stage::{Annotator, Settings, key_type};
 
 /// Adds `origin_key`: the content key of the text as it was first read, before any rewriting stage.
@@ -32,7 +32,7 @@ impl Annotator for OriginKey {
     }
 
     fn annotate(&self, doc: &Doc<'_>, row: &mut Vec<Value>) {
-        row.push(Value::Key(content_key(doc.origin())));
+        row.push(Value::Key(doc.origin_key()));
     }
 
     fn keeps_existing(&self) -> bool {
@@ -47,7 +47,7 @@ impl Annotator for OriginKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doc::NoColumns;
+    use crate::doc::{NoColumns, content_key};
 
     #[test]
     fn the_text_as_first_read_gives_the_name() {

@@ -12,7 +12,6 @@ use arrow::datatypes::Field;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::canonical::canonical;
 use crate::corpus::anchors::{self, Copies, NEAR_DUPLICATE};
 use crate::corpus::audit::Audit;
 use crate::corpus::bands::Bands;
@@ -24,7 +23,7 @@ use crate::corpus::keep::Keep;
 use crate::corpus::profile::{self, Method, Profile};
 use crate::corpus::shingle::{Shingler, Unit};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys};
-use crate::doc::{Doc, Value, canonical_key};
+use crate::doc::{Doc, Value};
 use crate::error::Result;
 use crate::stage::{CorpusStage, Duplicates, Edge, Exchange, IndexUse, Need, PairJudge, Rows, Ruled, Settings, Target};
 
@@ -314,12 +313,11 @@ impl CorpusStage for MinHashStage {
     }
 
     fn keys(&self, doc: &Doc<'_>, send: &mut dyn FnMut(usize, u128)) {
-        let canonical = canonical(doc.text());
-        send(0, u128::from_be_bytes(canonical_key(&canonical)));
+        send(0, u128::from_be_bytes(doc.content_key()));
         SCRATCH.with_borrow_mut(|Scratch { method, shingles, slots }| {
             shingles.clear();
             slots.clear();
-            self.method.shingles(self.method.form_beside(doc.text(), &canonical), method, shingles);
+            self.method.shingles(self.method.form_beside(doc.text(), doc.canonical()), method, shingles);
             self.method.sketch(shingles, slots);
             for (key, section) in band_keys(slots, self.bands.rows).zip(1..) {
                 send(section, u128::from(key));
