@@ -1,3 +1,12 @@
 //! How often documents were used in training, and what a further use is worth.
+//!
+//! A [`ledger`] is a folder with a set of Parquet files for each training run: which texts it has drawn, how often, and
+//! how many tokens that were. [`recording`] writes those of a run, [`entries`] reads those of many as if they were one
+//! list, and [`weight`] says what follows from the number of uses.
 
+pub mod entries;
+pub mod ledger;
+pub mod recording;
+pub mod time;
 pub mod weight;
+mod window;
