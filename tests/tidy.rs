@@ -47,6 +47,7 @@ const FLOORS: &[&[&str]] = &[
 const TEST_ONLY: &[(&str, &str)] = &[
     // The kernels are held against a plain re-telling of what the corpus stages promise.
     ("exchange/reference.rs", "corpus"),
+    ("exchange/reference.rs", "reuse"),
 ];
 
 #[test]
