@@ -174,9 +174,14 @@ pub trait CorpusStage: Send + Sync {
         None
     }
 
-    /// Columns of content keys that it looks at where they are there.
-    fn looks_at(&self) -> &'static [&'static str] {
-        &[]
+    /// The columns that it looks at where they are there.
+    fn looks_at(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// How often a document that stays was used before, if it looks that up; for reports.
+    fn used<'d>(&self, _doc: &Doc<'d>, _ruled: Ruled<'_>) -> Option<Used<'d>> {
+        None
     }
 
     /// As [`Annotator::pins`].
@@ -299,6 +304,17 @@ pub struct Ruled<'r> {
     pub duplicate: Option<DuplicateOf<'r>>,
 }
 
+/// How often a document was used before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used<'d> {
+    /// The uses.
+    pub uses: u64,
+    /// Whether it is worth nothing any more.
+    pub used_up: bool,
+    /// Its source, where that is known.
+    pub source: Option<&'d str>,
+}
+
 /// The kept document that stands for another one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DuplicateOf<'r> {
@@ -328,6 +344,8 @@ pub enum NeedKind {
     String,
     /// A number.
     Number,
+    /// A content key.
+    Key,
 }
 
 /// Two documents that met; `first` comes before `second` in the total order.

@@ -15,7 +15,7 @@ use crate::reuse::ledger::{Ledger, Pin, Run};
 use crate::reuse::recall::{Corpus, recall};
 use crate::reuse::time::Time;
 use crate::reuse::weight::{Curve, Weight};
-use crate::stage::{CorpusStage, Exchange, Need, NeedKind, Ruled, Settings};
+use crate::stage::{CorpusStage, Exchange, Need, NeedKind, Ruled, Settings, Used};
 
 /// Adds `reuse_count`, the uses of each document in training so far, `last_used`, when the last of them was, and
 /// `sampling_weight`, what a further use is worth.
@@ -51,7 +51,8 @@ pub struct Reuse {
     /// What the weight is multiplied by for each source, like `{ wiki = 3.0, web = 0.5 }`; 1 for those that are not named.
     /// As in mixtures by hand, of GPT-3 (Brown et al. 2020, table 2.2) for example.
     pub source_weights: BTreeMap<String, f64>,
-    /// The column that names a document's source.
+    /// The column that names a document's source, for `source_weights` and for what the report says of sources. Default:
+    /// `source`.
     pub source_column: Option<String>,
 }
 
@@ -84,9 +85,6 @@ impl Settings for Reuse {
             self.source_weights.iter().find(|(_, factor)| !(factor.is_finite() && **factor >= 0.0))
         {
             return Err(format!("`source_weights` has {factor} for {source:?}, expected a number from 0 up"));
-        }
-        if self.source_column.is_some() && self.source_weights.is_empty() {
-            return Err("`source_column` is for `source_weights`, which is not set".to_owned());
         }
         if self.ledger.is_none() && (self.runs.is_some() || self.pinned.is_some()) {
             return Err("`runs` are those of a `ledger`, and there is none".to_owned());
@@ -153,8 +151,16 @@ impl CorpusStage for ReuseStage {
         self.times.iter().map(number).chain(sources).collect()
     }
 
-    fn looks_at(&self) -> &'static [&'static str] {
-        &["origin_key", "matched_key"]
+    fn looks_at(&self) -> Vec<Need> {
+        let key = |column: &str| Need { column: column.to_owned(), kind: NeedKind::Key };
+        let source = Need { column: self.sources.column.clone(), kind: NeedKind::String };
+        vec![key("origin_key"), key("matched_key"), source]
+    }
+
+    fn used<'d>(&self, doc: &Doc<'d>, ruled: Ruled<'_>) -> Option<Used<'d>> {
+        let uses = ruled.given.unwrap_or(0) & ((1 << USES_BITS) - 1);
+        let source = doc.columns().string(&self.sources.column);
+        self.ledger.is_some().then(|| Used { uses, used_up: self.weight.of(uses) == 0.0, source })
     }
 
     fn pins(&self) -> Vec<(&'static str, String)> {
@@ -251,10 +257,6 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         check_refused(Reuse { runs: Some(vec!["a".into()]), ..Reuse::default() }, "and there is none");
-        check_refused(
-            Reuse { source_column: Some("a".into()), ..Reuse::default() },
-            "`source_weights`, which is not set",
-        );
         let source_weights = BTreeMap::from([("web".to_owned(), -1.0)]);
         check_refused(Reuse { source_weights, ..Reuse::default() }, "`source_weights` has -1 for \"web\"");
         let nowhere = Some("/nowhere/used".to_owned());

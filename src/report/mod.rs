@@ -15,6 +15,7 @@ use crate::task::{Failure, TaskReport};
 pub mod alarms;
 pub mod curve;
 pub mod table;
+mod uses;
 
 pub use alarms::Alarm;
 
