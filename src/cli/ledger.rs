@@ -17,10 +17,12 @@ use crate::report::table::{aligned, bytes, count, short};
 use crate::reuse::entries::{Entry, parse_key};
 use crate::reuse::ledger::{Ledger as Used, Manifest, Run, Withdrawal};
 use crate::reuse::recording::{About, Recording};
+use crate::reuse::snapshot::compact;
 use crate::reuse::time::Time;
 use crate::reuse::weight::Weight;
 use shards::ShardColumns;
 
+mod import;
 mod shards;
 
 /// Records what training runs have used, and shows it.
@@ -30,14 +32,15 @@ mod shards;
 /// `trommel tag` and the stage `reuse` ask it how often documents were used.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  trommel ledger record used --run base-1 --epochs 2 out/kept   # a run that went over out/kept twice
-  trommel ledger runs used                                      # what is recorded
-  trommel ledger show used 0af98c5cd4ea3d1f5e4eb2ba7f7d5e6c     # the uses of one text, by its content key
-  trommel tag 2025/ tagged --ledger used                        # say of each document how often it was used
+  trommel ledger record used out/kept --run base-1 --epochs 2  # a run went over out/kept twice
+  trommel ledger runs used                                     # what is recorded
+  trommel ledger show used 0af98c5cd4ea3d1f5e4eb2ba7f7d5e6c    # the uses of one text, by its key
+  trommel tag 2025/ tagged --ledger used                       # how often each document was used
 
 Other tools read it as it is; `files` names what counts:
-  duckdb -c \"SELECT hex(key), sum(uses) FROM read_parquet('used/run=*/part-*.parquet', hive_partitioning = true)
-             GROUP BY key ORDER BY 2 DESC LIMIT 10\"
+  duckdb -c \"SELECT run, sum(uses), sum(tokens)
+             FROM read_parquet('used/run=*/part-*.parquet', hive_partitioning = true)
+             GROUP BY run\"
 
 Exit codes: 0 done; 1 refused or failed, or `verify` has found something wrong.")]
 pub struct Ledger {
@@ -48,11 +51,13 @@ pub struct Ledger {
 #[derive(Subcommand)]
 enum Command {
     Record(Record),
+    Import(import::Import),
     Runs(Runs),
     Show(Show),
     Withdraw(Withdraw),
     Files(Files),
     Verify(Verify),
+    Compact(Compact),
 }
 
 /// The ledger that a command is about.
@@ -168,11 +173,24 @@ struct Verify {
     address: Address,
 }
 
+/// Makes one file of all runs that count, so that many are read as fast as one.
+///
+/// It is a copy, in the folder _compact of the ledger, which is used as long as all its runs count. It can be removed at
+/// any time when nobody reads the ledger.
+#[derive(Args)]
+struct Compact {
+    #[command(flatten)]
+    address: Address,
+    #[command(flatten)]
+    sorting: Sorting,
+}
+
 impl Ledger {
     /// Runs the command.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         match &self.command {
             Command::Record(record) => record.run(),
+            Command::Import(import) => import.run(),
             Command::Runs(runs) => runs.run(),
             Command::Show(show) => show.run(),
             Command::Withdraw(withdraw) => withdraw.run(),
@@ -182,6 +200,7 @@ impl Ledger {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Verify(verify) => verify.run(),
+            Command::Compact(compact) => compact.run(),
         }
     }
 }
@@ -189,7 +208,7 @@ impl Ledger {
 impl Record {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let manifest = self.sorting.with(|room| {
-            let used = Used::open_or_make(&self.address.ledger)?;
+            let used = Used::open_or_begin(&self.address.ledger)?;
             let mut recording = Recording::new(&used, self.about.about(&self.inputs), room)?;
             let n_passed_over = self.columns.each(&self.inputs, &mut |drawn| {
                 recording.add(drawn.key, drawn.origin, drawn.uses, drawn.tokens, drawn.source)
@@ -387,6 +406,16 @@ impl Verify {
             );
         }
         Ok(ExitCode::from(u8::from(n_wrong > 0)))
+    }
+}
+
+impl Compact {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let (snapshot, new) = self.sorting.with(|room| compact(&Used::open(&self.address.ledger)?, room))?;
+        let what = if new { "compacted" } else { "compacted already:" };
+        let (runs, keys) = (several(snapshot.runs.len() as u64, "run"), several(snapshot.keys, "text"));
+        out(&format!("{what} {runs}, {keys}, {}\n", bytes(snapshot.bytes())))?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -12,8 +12,9 @@ use crate::reuse::weight::{Curve, Weight};
 
 /// Says of each document how often it was used in training, and what a further use is worth.
 ///
-/// Adds `reuse_count`, `last_used` and `sampling_weight`, and leaves everything else as it is. The same is the stage `reuse`
-/// in a pipeline, where near duplicates that are dropped leave their uses to those that stay.
+/// Adds `reuse_count`, `last_used` and `sampling_weight`, in place of columns of these names that an earlier tag has left,
+/// and leaves everything else as it is. The same is the stage `reuse` in a pipeline, where near duplicates that are dropped
+/// leave their uses to those that stay.
 #[derive(Args)]
 #[command(after_help = "Examples:
   trommel tag 2025/ tagged --ledger used
@@ -72,7 +73,10 @@ impl Tag {
             let message = format!("only one path is given; name the input and the output, like `tag {output} out`");
             return Err(Error::refused(message).into());
         }
-        let table = toml::Table::from_iter([("stage".to_owned(), vec![self.stage()].into())]);
+        // A corpus is tagged again and again.
+        let input = toml::Table::from_iter([("replace_columns".to_owned(), true.into())]);
+        let stages = vec![self.stage()];
+        let table = toml::Table::from_iter([("input".to_owned(), input.into()), ("stage".to_owned(), stages.into())]);
         self.common.execute(table, "tag", inputs, output, None, log)
     }
 

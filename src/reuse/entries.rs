@@ -147,7 +147,11 @@ impl FileRow for Origin {
 pub(super) struct Columns(RecordBatch);
 
 impl Columns {
-    fn key(&self, column: usize, row: usize) -> u128 {
+    pub(super) fn batch(&self) -> &RecordBatch {
+        &self.0
+    }
+
+    pub(super) fn key(&self, column: usize, row: usize) -> u128 {
         let bytes = self.0.column(column).as_fixed_size_binary().value(row);
         ContentKey::try_from(bytes).map_or(0, u128::from_be_bytes)
     }

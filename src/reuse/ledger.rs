@@ -23,11 +23,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::entries::{Entry, FileRow, FileRows, Origin, added_up, check_file};
+use super::entries::{Entry, FileRows, Origin, added_up, check_file};
+use super::snapshot::{self, Compacted, Snapshot};
 use super::time::Time;
 use crate::error::{Error, Result};
 use crate::exchange::blocks::damaged;
 use crate::exchange::group::{Room, merged};
+use crate::exchange::record::Record;
 use crate::stage::Rows;
 use crate::store::Folder;
 
@@ -35,7 +37,7 @@ use crate::store::Folder;
 const LEDGER: &str = "ledger.json";
 
 /// What files are laid out as. Another number is another layout.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What stands between the name of a run and the number of the recording, where it was recorded again.
 const AGAIN: char = '~';
@@ -138,6 +140,7 @@ pub struct Checked<'l> {
 pub struct Ledger {
     folder: Folder,
     runs: Vec<Run>,
+    snapshots: Vec<Snapshot>,
 }
 
 impl Ledger {
@@ -152,24 +155,33 @@ impl Ledger {
         }
     }
 
-    /// Opens a ledger, and makes it first if there is nothing.
-    pub fn open_or_make(address: &str) -> Result<Self> {
+    /// Opens a ledger. Where there is nothing, it is made when the first run is [recorded](Recording).
+    ///
+    /// [Recording]: super::recording::Recording
+    pub fn open_or_begin(address: &str) -> Result<Self> {
         let folder = Folder::parse(address)?;
         if let Some(bytes) = folder.read(LEDGER)? {
             return Self::read(folder, &bytes);
         }
-        let found = folder.list()?;
-        let bytes = Bytes::of(&Layout { format: FORMAT }, &folder.name_of(LEDGER))?;
-        // Somebody may be making it at this moment.
-        if let Some(found) = found.first().filter(|_| folder.find(LEDGER).is_ok_and(|there| there.is_none())) {
-            return Err(Error::refused(format!(
+        // Somebody may be making it at this moment: what is being written has a dot in front.
+        let is_other = |path: &str| !path.starts_with('.');
+        let found = folder.list()?.into_iter().find(|found| is_other(&found.path));
+        if let Some(bytes) = folder.read(LEDGER)? {
+            return Self::read(folder, &bytes);
+        }
+        match found {
+            None => Ok(Self { folder, runs: Vec::new(), snapshots: Vec::new() }),
+            Some(found) => Err(Error::refused(format!(
                 "{address}: this is no ledger, and the folder is not empty (it has {}); name a new one",
                 found.path
-            )));
+            ))),
         }
-        folder.write_new(LEDGER, bytes.0)?;
-        let bytes = folder.read(LEDGER)?.unwrap_or_default();
-        Self::read(folder, &bytes)
+    }
+
+    /// Makes it, unless it is there.
+    pub(super) fn make(&self) -> Result<()> {
+        let layout = Bytes::of(&Layout { format: FORMAT }, &self.folder.name_of(LEDGER))?;
+        self.folder.write_new(LEDGER, layout.0).map(drop)
     }
 
     fn read(folder: Folder, layout: &[u8]) -> Result<Self> {
@@ -193,7 +205,14 @@ impl Ledger {
             runs.push(Run { manifest, checksum: format!("{:032x}", xxh3_128(&bytes)), withdrawn });
         }
         runs.sort_by(|a, b| a.order().cmp(&b.order()));
-        Ok(Self { folder, runs })
+        let mut snapshots = Vec::new();
+        for (path, bytes) in small_files(&folder, snapshot::FOLDER)? {
+            let snapshot: Snapshot = parsed(&folder, &path, &bytes)?;
+            check_format(&folder, &path, snapshot.format)?;
+            snapshot.check_paths().map_err(|said| damaged(&folder.name_of(&path), said))?;
+            snapshots.push(snapshot);
+        }
+        Ok(Self { folder, runs, snapshots })
     }
 
     /// Where it is.
@@ -209,6 +228,26 @@ impl Ledger {
     /// The runs that count, in the order of their times.
     pub fn counted(&self) -> Vec<&Run> {
         self.runs.iter().filter(|run| run.withdrawn.is_none()).collect()
+    }
+
+    /// The copies of many runs as one.
+    pub fn snapshots(&self) -> &[Snapshot] {
+        &self.snapshots
+    }
+
+    /// Adds a snapshot, whose files are written.
+    pub(super) fn add_snapshot(&self, path: &str, snapshot: &Snapshot) -> Result<()> {
+        self.folder.write_new(path, Bytes::of(snapshot, &self.folder.name_of(path))?.0).map(drop)
+    }
+
+    /// The snapshot that stands for most of some runs, and the runs that it does not stand for.
+    fn best_snapshot<'r>(&self, runs: &[&'r Run]) -> (Option<&Snapshot>, Vec<&'r Run>) {
+        let is = |pin: &Pin, run: &Run| pin.run == run.manifest.run && pin.checksum == run.checksum;
+        let asked = |pin: &Pin| runs.iter().any(|run| is(pin, run));
+        let fits = self.snapshots.iter().filter(|snapshot| snapshot.runs.len() > 1 && snapshot.runs.iter().all(asked));
+        let best = fits.max_by_key(|snapshot| snapshot.runs.len());
+        let has = |run: &&&Run| best.is_some_and(|best| best.runs.iter().any(|pin| is(pin, run)));
+        (best, runs.iter().filter(|run| !has(run)).copied().collect())
     }
 
     /// A run by its name.
@@ -249,27 +288,30 @@ impl Ledger {
 
     /// What runs have drawn, in the order of keys, one entry a key.
     pub fn scan(&self, runs: &[&Run], room: Room<'_>) -> Result<Rows<Entry>> {
-        let rows = self.rows(runs, |manifest| &manifest.files, room)?;
-        Ok(Box::new(added_up(rows)))
+        let (snapshot, runs) = self.best_snapshot(runs);
+        let files = |run: Option<&Manifest>, buffer: usize| -> Rows<Entry> {
+            match (run, snapshot) {
+                (Some(run), _) => Box::new(FileRows::<Entry>::new(&self.folder, &run.files, run.time, buffer)),
+                (None, Some(snapshot)) => {
+                    let rows = FileRows::<Compacted>::new(&self.folder, &snapshot.files, Time::default(), buffer);
+                    Box::new(rows.map(|row| row.map(|Compacted(entry)| entry)))
+                }
+                (None, None) => Box::new(std::iter::empty()),
+            }
+        };
+        Ok(Box::new(added_up(sources(&runs, snapshot.is_some(), |run| !run.files.is_empty(), files, room)?)))
     }
 
     /// What texts that runs have drawn were when first read, in the order of the latter, where that was another text.
     /// A pair that two runs have comes twice.
     pub fn origins(&self, runs: &[&Run], room: Room<'_>) -> Result<Rows<Origin>> {
-        self.rows(runs, |manifest| &manifest.origins, room)
-    }
-
-    fn rows<R: FileRow + 'static>(
-        &self,
-        runs: &[&Run],
-        files: fn(&Manifest) -> &[LedgerFile],
-        room: Room<'_>,
-    ) -> Result<Rows<R>> {
-        let runs: Vec<_> =
-            runs.iter().map(|run| &run.manifest).filter(|manifest| !files(manifest).is_empty()).collect();
-        merged(runs.len(), room, |run, buffer| {
-            FileRows::<R>::new(&self.folder, files(runs[run]), runs[run].time, buffer)
-        })
+        let (snapshot, runs) = self.best_snapshot(runs);
+        let files = |run: Option<&Manifest>, buffer: usize| -> Rows<Origin> {
+            let of_snapshot = || snapshot.map_or(&[][..], |snapshot| &snapshot.origins);
+            let (files, time) = run.map_or_else(|| (of_snapshot(), Time::default()), |run| (&run.origins, run.time));
+            Box::new(FileRows::<Origin>::new(&self.folder, files, time, buffer))
+        };
+        sources(&runs, snapshot.is_some(), |run| !run.origins.is_empty(), files, room)
     }
 
     /// What each of some runs has drawn of a text: of its content key, or of texts of which it is the origin.
@@ -406,6 +448,19 @@ impl Ledger {
         let path = run_path(run);
         self.folder.read(&path)?.map(|bytes| parsed(&self.folder, &path, &bytes)).transpose()
     }
+}
+
+/// The rows of runs, and of a snapshot that stands for others, merged.
+fn sources<R: Record + 'static>(
+    runs: &[&Run],
+    snapshot: bool,
+    has_any: impl Fn(&Manifest) -> bool,
+    open: impl Fn(Option<&Manifest>, usize) -> Rows<R>,
+    room: Room<'_>,
+) -> Result<Rows<R>> {
+    let of_runs = runs.iter().map(|run| &run.manifest).filter(|run| has_any(run)).map(Some);
+    let sources: Vec<Option<&Manifest>> = of_runs.chain(snapshot.then_some(None)).collect();
+    merged(sources.len(), room, |source, buffer| open(sources[source], buffer))
 }
 
 impl Manifest {

@@ -9,6 +9,7 @@ pub mod key_column;
 pub mod ledger;
 pub mod recall;
 pub mod recording;
+pub mod snapshot;
 pub mod time;
 pub mod weight;
 mod window;

@@ -29,7 +29,7 @@ const FILE_ROWS: u64 = 1 << 24;
 /// The rows of a row group.
 const GROUP_ROWS: usize = 1 << 18;
 /// The rows that go to the Parquet writer at once.
-const SLICE_ROWS: usize = 8192;
+pub(super) const SLICE_ROWS: usize = 8192;
 /// The bytes of a page, a small part of what a reader holds of a file.
 const PAGE_BYTES: usize = 64 << 10;
 
@@ -122,6 +122,7 @@ impl<'l> Recording<'l> {
     pub fn commit(self) -> Result<Manifest> {
         let Self { ledger, mut manifest, rows, origins, digest } = self;
         let folder = ledger.folder();
+        ledger.make()?;
         let stem = format!("part-{:016x}", (digest >> 64) as u64 ^ digest as u64);
         let mut files = Files::new(folder, format!("{}/{stem}", manifest.folder()), entry_schema());
         let mut slice = EntrySlice::default();
@@ -232,7 +233,7 @@ fn entry_schema() -> SchemaRef {
     ]))
 }
 
-fn origin_schema() -> SchemaRef {
+pub(super) fn origin_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("origin_key", key_type(), false), Field::new("key", key_type(), false)]))
 }
 
@@ -283,10 +284,10 @@ impl EntrySlice {
 }
 
 /// Likewise.
-struct OriginSlice {
+pub(super) struct OriginSlice {
     origins: FixedSizeBinaryBuilder,
     keys: FixedSizeBinaryBuilder,
-    n_rows: usize,
+    pub(super) n_rows: usize,
 }
 
 impl Default for OriginSlice {
@@ -297,7 +298,7 @@ impl Default for OriginSlice {
 }
 
 impl OriginSlice {
-    fn push(&mut self, origin: Origin) -> Result<()> {
+    pub(super) fn push(&mut self, origin: Origin) -> Result<()> {
         let failed = |error| Error::io("an origin", error);
         self.origins.append_value(origin.origin.to_be_bytes()).map_err(failed)?;
         self.keys.append_value(origin.key.to_be_bytes()).map_err(failed)?;
@@ -305,7 +306,7 @@ impl OriginSlice {
         Ok(())
     }
 
-    fn take(&mut self) -> Vec<ArrayRef> {
+    pub(super) fn take(&mut self) -> Vec<ArrayRef> {
         self.n_rows = 0;
         vec![Arc::new(self.origins.finish()), Arc::new(self.keys.finish())]
     }
@@ -326,7 +327,7 @@ impl<'f> Files<'f> {
     }
 
     /// Adds rows: at most as many as a slice has, so that files are cut at the same rows whatever the slices.
-    fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
+    pub(super) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
         let name = |path: &str| self.folder.name_of(path);
         let batch =
             RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| Error::io(name(&self.stem), error))?;
@@ -405,7 +406,7 @@ mod tests {
     }
 
     fn ledger(path: &Path) -> Ledger {
-        Ledger::open_or_make(&path.display().to_string()).expect("a ledger")
+        Ledger::open_or_begin(&path.display().to_string()).expect("a ledger")
     }
 
     fn key(n: u8) -> ContentKey {

@@ -14,7 +14,7 @@ use crate::doc::{ContentKey, content_key};
 use crate::error::{Error, Result};
 use crate::format::input::{self, InputFile};
 use crate::format::{self, Columns};
-use crate::plan::{Layout, Part, Piece};
+use crate::plan::{Part, Piece};
 use crate::reuse::key_column::KeyColumn;
 
 /// How much of a file is read at a time.
@@ -93,29 +93,33 @@ impl ShardColumns {
             [&self.text_column, "content_key", "origin_key", "token_count", &self.source_column, &self.id_column]
                 .into_iter()
                 .chain(self.uses_column.as_deref());
-        // Whether a file of Parquet has a column of texts is seen when it must be read.
-        let inspected = format::inspect(file, &self.text_column, &self.id_column);
-        let there = match (&inspected.layout, inspected.schema) {
-            (_, Some(schema)) => schema,
-            (Layout::Unreadable(message), None) => match format::inspect(file, "content_key", &self.id_column).schema {
-                // A file of keys only.
-                Some(schema) => schema,
-                None => return Err(Error::shard(&file.name, message)),
-            },
-            (_, None) => {
-                let numbers = |name: &str| name == "token_count" || self.uses_column.as_deref() == Some(name);
-                let field =
-                    |name: &str| Field::new(name, if numbers(name) { DataType::Int64 } else { DataType::Utf8 }, true);
-                let mut fields: Vec<Field> = Vec::new();
-                for name in wanted {
-                    if fields.iter().all(|field| field.name() != name) {
-                        fields.push(field(name));
-                    }
+        let Some(there) = format::columns(file)? else {
+            let numbers = |name: &str| name == "token_count" || self.uses_column.as_deref() == Some(name);
+            let field =
+                |name: &str| Field::new(name, if numbers(name) { DataType::Int64 } else { DataType::Utf8 }, true);
+            let mut fields: Vec<Field> = Vec::new();
+            for name in wanted {
+                if fields.iter().all(|field| field.name() != name) {
+                    fields.push(field(name));
                 }
-                return Ok(Arc::new(Schema::new(fields)));
             }
+            return Ok(Arc::new(Schema::new(fields)));
         };
-        let keys = there.field_with_name("content_key").is_ok() && there.field_with_name("token_count").is_ok();
+        let has = |name: &str| there.field_with_name(name).is_ok();
+        if !has("content_key") && !has(&self.text_column) {
+            let names: Vec<_> = there.fields().iter().map(|field| field.name().as_str()).collect();
+            return Err(Error::shard(
+                &file.name,
+                format!(
+                    "there is neither a column `{}` nor one `content_key`; the columns are {}; name the one with the text \
+                     with --text-column",
+                    self.text_column,
+                    names.join(", ")
+                ),
+            ));
+        }
+        // Then a text tells nothing more, unless a row lacks one of the two.
+        let keys = has("content_key") && has("token_count") && !nullable(&there);
         let fields: Vec<_> = there
             .fields()
             .iter()
@@ -125,6 +129,13 @@ impl ShardColumns {
             .collect();
         Ok(Arc::new(Schema::new(fields)))
     }
+}
+
+/// Whether a row may lack its key or its tokens.
+fn nullable(schema: &Schema) -> bool {
+    let known =
+        ["content_key", "token_count"].map(|name| schema.field_with_name(name).is_ok_and(|field| !field.is_nullable()));
+    known != [true; 2]
 }
 
 /// The columns of a batch.

@@ -163,7 +163,7 @@ fn each_link(folder: &Folder, path: &str, show: &mut dyn FnMut(u128, u128) -> Re
     let file = InputFile::own(folder, path)?;
     let names = ["dropped_key", "kept_key"];
     let columns = Columns { text: String::new(), others: Some(names.map(str::to_owned).to_vec()) };
-    let schema = format::inspect(&file, names[0], names[1]).schema;
+    let schema = format::columns(&file)?;
     let fields = names.map(|name| match schema.as_ref().and_then(|schema| schema.field_with_name(name).ok()) {
         Some(field) => field.clone(),
         None => Field::new(name, DataType::Utf8, true),
