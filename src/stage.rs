@@ -446,13 +446,8 @@ impl<R> Table<R> {
 /// Sections are those of the calling stage. Grouping no longer sees documents that an earlier stage of the
 /// same exchange, or this one, has dropped or set aside.
 pub trait Exchange {
-    /// Puts keys from outside the corpus into a section. In pairs they come first, as
-    /// [`Ranked`] `{ rank: value, doc: EXTERNAL }`. Values of equal keys are added up.
-    fn add_keys(&mut self, section: usize, keys: &mut dyn Iterator<Item = Result<(u128, u64)>>) -> Result<()>;
-
     /// Groups the documents of each section by key; in each group the first `k` in the total order are
-    /// proposed to every later member. A key from outside is proposed to every member of its group, beside
-    /// the `k`; so `k = 0` is a lookup. The same pair can be proposed by several groups.
+    /// proposed to every later member. The same pair can be proposed by several groups.
     ///
     /// If the stage [reads an index](CorpusStage::index), the leaders that this has of a group come before all its
     /// members and count among the `k`; those that were kept are proposed.
@@ -542,9 +537,6 @@ pub trait Exchange {
 /// Rows that are read as they are asked for. They own what they read from, so that a stage can rule
 /// while it reads.
 pub type Rows<R> = Box<dyn Iterator<Item = Result<R>>>;
-
-/// The document that stands for keys from outside the corpus: no task holds it, and no part of an index.
-pub const EXTERNAL: u64 = u64::MAX;
 
 /// Decides how alike two documents are, from a set made of each text.
 pub trait PairJudge: Sync {

@@ -18,7 +18,7 @@ use crate::exchange::clusters::{Above, Cluster, clusters};
 use crate::exchange::drops::{self, DropRow};
 use crate::exchange::group::{self, GroupStats, Room};
 use crate::exchange::keys::KeyFile;
-use crate::exchange::record::{BySecond, ExternalKey, KeyRow, Ruling, RulingKind};
+use crate::exchange::record::{BySecond, KeyRow, Ruling, RulingKind};
 use crate::exchange::sort::{RunWriter, Sorter, SpillDir, merge_files};
 use crate::exchange::verify::VerifyStats;
 use crate::pairs::Pairs;
@@ -104,7 +104,6 @@ pub(super) struct Meeting<'r> {
     dropped: DocSet,
     drops: Sorter<DropRow>,
     rulings: Sorter<Ruling>,
-    pub(super) external: BTreeMap<usize, Sorter<ExternalKey>>,
     earlier: Earlier,
     links: Links,
     /// The stage that resolves: its place in the pipeline, its first section, its reasons.
@@ -130,7 +129,6 @@ impl<'r> Meeting<'r> {
             dropped: DocSet::empty(&cut.rows),
             drops: Sorter::new(desk.spill(), share),
             rulings: Sorter::new(desk.spill(), share),
-            external: BTreeMap::new(),
             earlier: Earlier::default(),
             links: Links::new(Sorter::new(desk.spill(), share)),
             stage: 0,
@@ -272,17 +270,6 @@ impl<'r> Meeting<'r> {
 }
 
 impl Exchange for Meeting<'_> {
-    fn add_keys(&mut self, section: usize, keys: &mut dyn Iterator<Item = Result<(u128, u64)>>) -> Result<()> {
-        let memory = self.memory(4);
-        let spill = self.spill();
-        let sorter = self.external.entry(section).or_insert_with(|| Sorter::new(spill, memory));
-        for key in keys {
-            let (key, value) = key?;
-            sorter.push(ExternalKey { key, value })?;
-        }
-        Ok(())
-    }
-
     fn group_first_k(&mut self, sections: Range<usize>, k: usize) -> Result<Table<Pair>> {
         let (pairs, stats) = self.hands.group(self, sections, k)?;
         self.note("groups", stats.groups);

@@ -24,7 +24,7 @@ use crate::doc::{DocId, Holder};
 use crate::error::{Error, Result};
 use crate::exchange::blocks::damaged;
 use crate::exchange::drops::ByDoc;
-use crate::exchange::group::{Outside, Room, leaders, merged};
+use crate::exchange::group::{Room, leaders, merged};
 use crate::exchange::keys::{KeyFile, KeyWriter};
 use crate::exchange::names::{NAMES_BLOCK, NameRow};
 use crate::exchange::record::{Content, KeyRow};
@@ -332,13 +332,12 @@ impl Corpus<'_> {
         let mut leading = DocSet::empty(places.rows);
         let mut buckets = KeyWriter::new(sections.len(), room.dir, room.memory);
         for (number, section) in sections.enumerate().skip(1) {
-            let outside = Outside { leaders: self::earlier(earlier, number, room)?, ..Outside::none() };
             let mut last = None;
             leaders(
                 keys,
                 section,
                 k,
-                outside,
+                self::earlier(earlier, number, room)?,
                 room,
                 |doc| members.contains(doc),
                 |key, leader| {

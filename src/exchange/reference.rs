@@ -13,11 +13,11 @@ use tempfile::TempDir;
 use crate::doc::{Columns, Doc, DocId, Holder, NoColumns, content_key};
 use crate::error::{Error, Result};
 use crate::exchange::drops::{ByDoc, DropRow};
-use crate::exchange::group::{self, Outside, Room, group_first_k, section_rows};
+use crate::exchange::group::{self, Room, group_first_k, section_rows};
 use crate::exchange::index::{Corpus, Index, earlier, known};
 use crate::exchange::keys::{KeyFile, KeyWriter};
 use crate::exchange::names::NameRow;
-use crate::exchange::record::{BySecond, EdgeRow, ExternalKey, KeyRow, Record, Routed};
+use crate::exchange::record::{BySecond, EdgeRow, KeyRow, Record, Routed};
 use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, Sorter, SpillDir};
 use crate::exchange::verify::{Fates, verify};
@@ -51,7 +51,6 @@ struct Reference<'a> {
     folder: TempDir,
     dir: SpillDir,
     files: Vec<KeyFile>,
-    external: BTreeMap<usize, Vec<ExternalKey>>,
     gone: DocSet,
     n_tables: usize,
     rulings: Rulings,
@@ -85,7 +84,7 @@ pub(crate) fn exchange(rows: &[Row<'_>], task_size: usize, stage: &dyn CorpusSta
     }
     let sizes: Vec<_> = tasks.iter().map(|rows| rows.len() as u64).collect();
     let gone = DocSet::empty(&sizes);
-    let (external, rulings) = Default::default();
+    let rulings = Rulings::default();
     let open = |how: &IndexUse| -> Result<_> {
         let folder = Folder::parse(&how.folder)?;
         let index = Index::open(&folder)?.0.unwrap_or_else(|| Index::empty(&folder, serde_json::Map::new()));
@@ -94,8 +93,7 @@ pub(crate) fn exchange(rows: &[Row<'_>], task_size: usize, stage: &dyn CorpusSta
     };
     let index = stage.index().map(open).transpose()?;
     let (leaves, sets) = Default::default();
-    let mut reference =
-        Reference { tasks, folder, dir, files, external, gone, n_tables: 0, rulings, index, leaves, sets };
+    let mut reference = Reference { tasks, folder, dir, files, gone, n_tables: 0, rulings, index, leaves, sets };
     stage.resolve(&mut reference)?;
     if let Some(how) = stage.index() {
         reference.leave(how.run.as_deref().expect("runs have names"))?;
@@ -180,23 +178,14 @@ impl Reference<'_> {
 }
 
 impl Exchange for Reference<'_> {
-    fn add_keys(&mut self, section: usize, keys: &mut dyn Iterator<Item = Result<(u128, u64)>>) -> Result<()> {
-        let mut keys =
-            keys.map(|key| key.map(|(key, value)| ExternalKey { key, value })).collect::<Result<Vec<_>>>()?;
-        keys.sort_unstable();
-        self.external.insert(section, keys);
-        Ok(())
-    }
-
     fn group_first_k(&mut self, sections: Range<usize>, k: usize) -> Result<Table<Pair>> {
         let mut sorter = Sorter::<Pair>::new(&self.dir, BUDGET);
         for section in sections {
-            let external = self.external.remove(&section).unwrap_or_default().into_iter().map(Ok);
             let room = Room { dir: &self.dir, memory: BUDGET };
             let earlier_keys = self.index.as_ref().map_or(&[][..], |(_, keys)| keys);
-            let external = Outside { keys: Box::new(external), leaders: earlier(earlier_keys, section, room)? };
+            let earlier = earlier(earlier_keys, section, room)?;
             let alive = |doc| !self.gone.contains(doc);
-            group_first_k(&self.files, section, k, external, room, alive, |pair| sorter.push(pair))?;
+            group_first_k(&self.files, section, k, earlier, room, alive, |pair| sorter.push(pair))?;
         }
         self.table(sorter)
     }

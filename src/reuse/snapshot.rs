@@ -18,7 +18,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMi
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::entries::{Column, Columns, Entry, FileRow, Origin};
+use super::entries::{Column, Columns, Entry, FileRow};
 use super::ledger::{Ledger, LedgerFile, Pin};
 use super::recording::{Files, OriginSlice, SLICE_ROWS, origin_schema};
 use super::time::Time;
@@ -211,6 +211,7 @@ mod tests {
 
     use super::*;
     use crate::exchange::sort::SpillDir;
+    use crate::reuse::entries::Origin;
     use crate::reuse::ledger::Withdrawal;
     use crate::reuse::recording::{About, Recording};
 
