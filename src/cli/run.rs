@@ -210,7 +210,10 @@ impl Work {
         recut: Option<Recut>,
     ) -> anyhow::Result<engine::Run> {
         self.columns.over(&mut table);
-        if let Some(known) = RunDir::new(Folder::parse(output)?).read_json::<Identity>("_trommel/run.json")? {
+        let is_file = Folder::parse(output)?.local_path().is_some_and(Path::is_file);
+        if !is_file
+            && let Some(known) = RunDir::new(Folder::parse(output)?).read_json::<Identity>("_trommel/run.json")?
+        {
             keep_pins(&mut table, &known.pipeline);
         }
         let pipeline = Arc::new(Pipeline::from_table(table, place)?);
@@ -218,7 +221,7 @@ impl Work {
         if inputs.is_empty() {
             return Err(Error::refused("no input; name files or folders with --input").into());
         }
-        if Folder::parse(output)?.local_path().is_some_and(Path::is_file) {
+        if is_file {
             return Err(Error::refused(format!("{output}: it is a file; the output is a folder, a new one")).into());
         }
         Ok(engine::Run {

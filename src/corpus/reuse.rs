@@ -76,7 +76,7 @@ impl Default for Reuse {
 
 impl Settings for Reuse {
     const NAME: &'static str = "reuse";
-    const ABOUT: &'static str = "adds reuse_count, last_used and sampling_weight: uses so far, what one more is worth";
+    const ABOUT: &'static str = "adds reuse_count, last_used, sampling_weight: uses, what one more is worth";
     type Stage = ReuseStage;
 
     fn build(self) -> Result<ReuseStage, String> {
