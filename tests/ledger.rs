@@ -174,6 +174,8 @@ fn a_corpus_is_tagged() {
     assert_eq!(counts(&work, "only"), expected([1, 1, 0, 1]));
     assert_eq!(work.left("only").kept().numbers("sampling_weight")[0], Some(0.5));
     work.run("tag new.jsonl lost --ledger used --only c").ends_with(1).says("there is no run `c`; there is a, b");
+    work.run("ledger withdraw used b").ends_with(0);
+    work.run("tag new.jsonl lost --ledger used --only b").ends_with(1).says("the run `b` was withdrawn");
     work.run("tag new.jsonl lost --ledger used --cap 0").ends_with(1).says("`cap` must be at least 1");
     work.run("tag new.jsonl lost --ledger used --links a.jsonl").ends_with(1).says("not the output folder of a run");
 }

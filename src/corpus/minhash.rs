@@ -358,6 +358,11 @@ impl CorpusStage for MinHashStage {
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
         if let Some((edges, copies)) = exchange.recorded()? {
             let threshold = self.final_threshold(exchange)?;
+            if self.links == Links::All
+                && let Some((edges, _)) = exchange.recorded()?
+            {
+                self.link(exchange, edges, threshold)?;
+            }
             let mut copies = Copies::new(copies, threshold, earlier::Drops::default());
             return anchors::rule(exchange, threshold, edges, &mut copies).map(drop);
         }

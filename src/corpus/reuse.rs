@@ -95,10 +95,12 @@ impl Settings for Reuse {
             (Some(_), Some(pinned)) => parse_pins(pinned)?,
             (Some(address), None) => {
                 let ledger = Ledger::open(address).map_err(|error| error.to_string())?;
-                let named = |run: &String| ledger.run(run).map(|run| run.manifest.run.clone());
-                let chosen = self.runs.as_ref().map(|runs| runs.iter().map(named).collect::<Result<Vec<_>>>());
-                let chosen = chosen.transpose().map_err(|error| error.to_string())?;
-                let counts = |pin: &Pin| chosen.as_ref().is_none_or(|chosen| chosen.contains(&pin.run));
+                for run in self.runs.iter().flatten() {
+                    if ledger.run(run).map_err(|error| error.to_string())?.withdrawn.is_some() {
+                        return Err(format!("{address}: the run `{run}` was withdrawn; leave it out of `runs`"));
+                    }
+                }
+                let counts = |pin: &Pin| self.runs.as_ref().is_none_or(|runs| runs.contains(&pin.run));
                 ledger.pin().into_iter().filter(counts).collect()
             }
         };

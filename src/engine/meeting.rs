@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::Cut;
 use super::candidates::Texts;
@@ -102,6 +102,8 @@ pub(super) struct Meeting<'r> {
     pub(super) gone: DocSet,
     /// Documents that have been dropped.
     dropped: DocSet,
+    /// The same, for those who read keys meanwhile.
+    dropped_so_far: Option<Arc<DocSet>>,
     drops: Sorter<DropRow>,
     rulings: Sorter<Ruling>,
     earlier: Earlier,
@@ -127,6 +129,7 @@ impl<'r> Meeting<'r> {
             key_files: OnceLock::new(),
             gone: DocSet::empty(&cut.rows),
             dropped: DocSet::empty(&cut.rows),
+            dropped_so_far: None,
             drops: Sorter::new(desk.spill(), share),
             rulings: Sorter::new(desk.spill(), share),
             earlier: Earlier::default(),
@@ -374,6 +377,7 @@ impl Exchange for Meeting<'_> {
         self.gone.insert(duplicate.doc);
         if !self.annotated {
             self.dropped.insert(duplicate.doc);
+            self.dropped_so_far = None;
         }
         self.drops.push(DropRow {
             kept: duplicate.kept,
@@ -392,7 +396,7 @@ impl Exchange for Meeting<'_> {
     fn keys_sent(&mut self, section: usize) -> Result<Rows<Sent>> {
         let room = Room { dir: self.spill(), memory: self.memory(8) };
         let rows = group::section_rows(self.key_files()?, self.section + section, room)?;
-        let dropped = self.dropped.clone();
+        let dropped = self.dropped_so_far.get_or_insert_with(|| Arc::new(self.dropped.clone())).clone();
         let sent = move |row: KeyRow| {
             let doc = row.ranked().doc;
             Sent { key: row.key, doc, stays: !dropped.contains(doc) }
