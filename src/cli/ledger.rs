@@ -208,7 +208,7 @@ impl Ledger {
 impl Record {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let manifest = self.sorting.with(|room| {
-            let used = Used::open_or_begin(&self.address.ledger)?;
+            let used = Used::open_or_make(&self.address.ledger)?;
             let mut recording = Recording::new(&used, self.about.about(&self.inputs), room)?;
             let n_passed_over = self.columns.each(&self.inputs, &mut |drawn| {
                 recording.add(drawn.key, drawn.origin, drawn.uses, drawn.tokens, drawn.source)

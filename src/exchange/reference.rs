@@ -738,7 +738,7 @@ mod tests {
     fn uses(used: &[(&str, &str, u64)], rows: &[Row<'_>]) -> Vec<(usize, u64)> {
         let folder = tempfile::tempdir().expect("a folder");
         let address = folder.path().join("used").display().to_string();
-        let ledger = Ledger::open_or_begin(&address).expect("a folder");
+        let ledger = Ledger::open_or_make(&address).expect("a folder");
         let dir = SpillDir::new(folder.path());
         let about =
             About { run: "a".into(), again: false, time: Time::of_seconds(7), epochs: 1, parameters: Map::new() };

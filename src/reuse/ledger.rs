@@ -158,7 +158,7 @@ impl Ledger {
     /// Opens a ledger. Where there is nothing, it is made when the first run is [recorded](Recording).
     ///
     /// [Recording]: super::recording::Recording
-    pub fn open_or_begin(address: &str) -> Result<Self> {
+    pub fn open_or_make(address: &str) -> Result<Self> {
         let folder = Folder::parse(address)?;
         if let Some(bytes) = folder.read(LEDGER)? {
             return Self::read(folder, &bytes);

@@ -406,7 +406,7 @@ mod tests {
     }
 
     fn ledger(path: &Path) -> Ledger {
-        Ledger::open_or_begin(&path.display().to_string()).expect("a ledger")
+        Ledger::open_or_make(&path.display().to_string()).expect("a ledger")
     }
 
     fn key(n: u8) -> ContentKey {

@@ -222,7 +222,7 @@ mod tests {
         let dir = SpillDir::new(folder.path());
         let room = Room { dir: &dir, memory: 1 << 20 };
         let record = |run: &str, keys: &[u8]| {
-            let ledger = Ledger::open_or_begin(&address).expect("a ledger");
+            let ledger = Ledger::open_or_make(&address).expect("a ledger");
             let time = Time::of_seconds(keys.len() as u64);
             let about = About { run: run.to_owned(), again: false, time, epochs: 1, parameters: Map::new() };
             let mut recording = Recording::new(&ledger, about, room).expect("a new run");

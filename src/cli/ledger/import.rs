@@ -78,7 +78,7 @@ struct Named {
 impl Import {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let manifest = self.sorting.with(|room| {
-            let used = Used::open_or_begin(&self.address.ledger)?;
+            let used = Used::open_or_make(&self.address.ledger)?;
             let mut recording = Recording::new(&used, self.about.about(&self.lists), room)?;
             let part = Room { memory: room.memory / 3, ..room };
             let listed = self.listed(part)?;
