@@ -7,8 +7,10 @@ mod s3;
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use common::{Rows, Work, write_lines};
+use common::corpus::{self, Random};
+use common::{Rows, Work, kill, write_lines};
 use s3::S3Server;
 
 /// Lines of documents of these texts.
@@ -220,6 +222,29 @@ fn origins_are_remembered() {
         work.run(&format!("tag {corpus} {out} --ledger used")).ends_with(0);
         assert_eq!(counts(&work, &out)["d0"], 1, "{corpus}");
     }
+}
+
+#[test]
+fn a_recording_that_is_killed_does_not_count_by_half() {
+    let work = Work::new();
+    let mut random = Random(5);
+    corpus::write_lines(&work.path("in"), &corpus::documents(5, 2_000), 2);
+    work.run("ledger record used in --run whole --time 2026-11-22").ends_with(0);
+    let mut n_killed = 0;
+    for i in 0..12 {
+        let record = format!("ledger record used in --run r{i} --time 2026-11-22");
+        let mut child = work.spawn(&record);
+        std::thread::sleep(Duration::from_millis(random.below(120) as u64));
+        kill(&mut child);
+        work.run("ledger verify used").ends_with(0);
+        let again = work.run(&record);
+        n_killed += usize::from(again.code == Some(0));
+        assert!(again.code == Some(0) || again.stderr.contains("was recorded already"), "{again}");
+    }
+    assert!(n_killed > 0, "some were killed before the end");
+    let shown = work.run("ledger runs used --json").stdout;
+    let runs: Vec<serde_json::Value> = serde_json::from_str(&shown).expect("JSON");
+    assert!(runs.len() == 13 && runs.iter().all(|run| run["uses"] == 2_000), "{shown}");
 }
 
 /// Eight processes record a run each, and four of them another one of the same name.

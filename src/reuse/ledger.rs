@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::exchange::blocks::damaged;
 use crate::exchange::group::{Room, merged};
 use crate::exchange::record::Record;
+use crate::exchange::sort::buffer_size;
 use crate::stage::Rows;
 use crate::store::Folder;
 
@@ -460,6 +461,9 @@ fn sources<R: Record + 'static>(
 ) -> Result<Rows<R>> {
     let of_runs = runs.iter().map(|run| &run.manifest).filter(|run| has_any(run)).map(Some);
     let sources: Vec<Option<&Manifest>> = of_runs.chain(snapshot.then_some(None)).collect();
+    if let [source] = sources[..] {
+        return Ok(open(source, buffer_size(room.memory, 1)));
+    }
     merged(sources.len(), room, |source, buffer| open(sources[source], buffer))
 }
 
