@@ -13,7 +13,7 @@ use columns::{Beside, Cells, Row};
 use layout::{Layout, Reject, Why, refuse_clash};
 
 use crate::annotate::counts::Counts;
-use crate::doc::{Columns, ContentKey, Doc, content_key};
+use crate::doc::{Columns, ContentKey, Doc, Value, content_key};
 use crate::error::{Error, Result};
 use crate::exchange::names::Size;
 use crate::exchange::record::{Ruling, RulingKind};
@@ -49,6 +49,7 @@ pub struct Chain {
     /// The source columns beside the text that stages look at.
     strings: Vec<String>,
     numbers: Vec<String>,
+    keys: Vec<String>,
 }
 
 /// What happens to a document next.
@@ -137,7 +138,7 @@ impl Chain {
         let stages = [&pass.replays, &pass.rulings, &pass.local, &pass.emits];
         let first = stages.into_iter().flatten().min().copied().unwrap_or(0);
         let layout = Layout::new(&pipeline, &pipeline.stages[..first], source, added)?;
-        let (mut strings, mut numbers) = wanted_columns(&pipeline, pass);
+        let [mut strings, mut numbers, mut keys] = wanted_columns(&pipeline, pass);
         if !emits.is_empty() && !strings.contains(&pipeline.input.id_column) {
             strings.push(pipeline.input.id_column.clone());
         }
@@ -145,11 +146,12 @@ impl Chain {
         if counted && !numbers.iter().any(|column| column == TOKEN_COUNT) {
             numbers.push(TOKEN_COUNT.to_owned());
         }
+        keys.retain(|column| layout.is_read_from_source(column));
         strings.retain(|column| layout.is_read_from_source(column));
         numbers.retain(|column| layout.is_read_from_source(column));
         let sizes = !emits.is_empty() && pipeline.recut_stage().is_some();
         let estimates = pipeline.stages.iter().any(|spec| spec.stage.estimates_tokens());
-        Ok(Self { steps, emits, writes: pass.writes, sizes, estimates, layout, strings, numbers, pipeline })
+        Ok(Self { steps, emits, writes: pass.writes, sizes, estimates, layout, strings, numbers, keys, pipeline })
     }
 
     /// Whether it leaves documents: kept and rejected ones.
@@ -174,7 +176,7 @@ impl Chain {
 
     /// The columns of the source that it looks at, beside the text. A pass that leaves no documents needs no others.
     pub fn columns_read(&self) -> Vec<String> {
-        self.strings.iter().chain(&self.numbers).cloned().collect()
+        self.strings.iter().chain(&self.numbers).chain(&self.keys).cloned().collect()
     }
 
     /// Takes a batch of the source through the stages. `bad` are the rows that are no documents; `rulings`
@@ -188,7 +190,7 @@ impl Chain {
         let n_rows = batch.num_rows();
         let failed = |error| Error::io("a batch", error);
         let texts = Strings::new(batch.column(self.layout.text)).map_err(failed)?;
-        let beside = Beside::new(batch, &self.strings, &self.numbers).map_err(failed)?;
+        let beside = Beside::new(batch, &self.strings, &self.numbers, &self.keys).map_err(failed)?;
         let cells = Cells::new(n_rows, self.layout.added.len());
         let mut tallies: Vec<StageTally> = vec![StageTally::default(); self.pipeline.stages.len()];
         let mut tally = Tally { rows_in: n_rows as u64, ..Tally::default() };
@@ -392,6 +394,10 @@ impl<'t> Walk<'t, '_> {
         if step.n_slots > 0 {
             let mut values = Vec::with_capacity(step.n_slots);
             stage.annotate(doc, ruled, &mut values);
+            if let Some(used) = stage.used(doc, ruled) {
+                let key = || Value::Key(doc.content_key()).to_string();
+                tally.uses.count(used, size(doc.text(), self.columns).tokens, key);
+            }
             debug_assert_eq!(values.len(), step.n_slots, "a stage puts one value per column");
             self.columns.set(step.slot, values);
         }
@@ -449,23 +455,29 @@ fn corpus(spec: &StageSpec) -> &dyn CorpusStage {
 }
 
 /// The string and the number columns that the stages of a pass look at.
-fn wanted_columns(pipeline: &Pipeline, pass: &Pass) -> (Vec<String>, Vec<String>) {
-    let (mut strings, mut numbers) = (Vec::new(), Vec::new());
+fn wanted_columns(pipeline: &Pipeline, pass: &Pass) -> [Vec<String>; 3] {
+    let mut columns: [Vec<String>; 3] = Default::default();
+    let [strings, numbers, keys] = &mut columns;
     let stages = pass.replays.iter().chain(&pass.rulings).chain(&pass.local).chain(&pass.emits);
     for spec in stages.map(|&index| &pipeline.stages[index]) {
         strings.extend(spec.when.columns().cloned());
-        for need in spec.stage.needs() {
+        let looks_at = match &spec.stage {
+            Stage::Corpus(stage) => stage.looks_at(),
+            _ => Vec::new(),
+        };
+        for need in spec.stage.needs().into_iter().chain(looks_at) {
             match need.kind {
                 NeedKind::String => strings.push(need.column),
                 NeedKind::Number => numbers.push(need.column),
+                NeedKind::Key => keys.push(need.column),
             }
         }
     }
-    for columns in [&mut strings, &mut numbers] {
+    for columns in &mut columns {
         columns.sort();
         columns.dedup();
     }
-    (strings, numbers)
+    columns
 }
 
 /// How long a document is. Its tokens are those that a stage or the input has counted, or estimated as by the defaults

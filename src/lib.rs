@@ -16,7 +16,7 @@
 //!   With the feature `cluster`, the module `cluster` takes waves of tasks to other machines.
 //! - **The world.** [`store`] is folders and buckets, [`format`](mod@format) Parquet and JSON Lines, [`run_dir`] what lies where in
 //!   a run's folder, [`report`] what happened, [`budget`] and [`tally`] the memory and the sums on the way,
-//!   [`reuse`] what a further use of a document is worth, [`cli`] the commands.
+//!   [`reuse`] what training runs have used and what a further use is worth, [`cli`] the commands.
 //!
 //! A stage is built from its settings and asked about a text:
 //!

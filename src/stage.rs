@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
@@ -173,6 +174,21 @@ pub trait CorpusStage: Send + Sync {
         None
     }
 
+    /// The columns that it looks at where they are there.
+    fn looks_at(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// How often a document that stays was used before, if it looks that up; for reports.
+    fn used<'d>(&self, _doc: &Doc<'d>, _ruled: Ruled<'_>) -> Option<Used<'d>> {
+        None
+    }
+
+    /// As [`Annotator::pins`].
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// How many kinds of keys it sends; keys of different sections never meet.
     fn sections(&self) -> usize;
 
@@ -288,6 +304,17 @@ pub struct Ruled<'r> {
     pub duplicate: Option<DuplicateOf<'r>>,
 }
 
+/// How often a document was used before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used<'d> {
+    /// The uses.
+    pub uses: u64,
+    /// Whether it is worth nothing any more.
+    pub used_up: bool,
+    /// Its source, where that is known.
+    pub source: Option<&'d str>,
+}
+
 /// The kept document that stands for another one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DuplicateOf<'r> {
@@ -317,6 +344,8 @@ pub enum NeedKind {
     String,
     /// A number.
     Number,
+    /// A content key.
+    Key,
 }
 
 /// Two documents that met; `first` comes before `second` in the total order.
@@ -369,6 +398,17 @@ pub struct Known {
     pub copy: bool,
 }
 
+/// A key that a document has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// The key.
+    pub key: u128,
+    /// The document.
+    pub doc: DocId,
+    /// Whether no stage of this exchange has dropped it so far.
+    pub stays: bool,
+}
+
 /// A ruling to drop a document for another one that stands for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Duplicate {
@@ -406,13 +446,8 @@ impl<R> Table<R> {
 /// Sections are those of the calling stage. Grouping no longer sees documents that an earlier stage of the
 /// same exchange, or this one, has dropped or set aside.
 pub trait Exchange {
-    /// Puts keys from outside the corpus into a section. In pairs they come first, as
-    /// [`Ranked`] `{ rank: value, doc: EXTERNAL }`. Values of equal keys are added up.
-    fn add_keys(&mut self, section: usize, keys: &mut dyn Iterator<Item = Result<(u128, u64)>>) -> Result<()>;
-
     /// Groups the documents of each section by key; in each group the first `k` in the total order are
-    /// proposed to every later member. A key from outside is proposed to every member of its group, beside
-    /// the `k`; so `k = 0` is a lookup. The same pair can be proposed by several groups.
+    /// proposed to every later member. The same pair can be proposed by several groups.
     ///
     /// If the stage [reads an index](CorpusStage::index), the leaders that this has of a group come before all its
     /// members and count among the `k`; those that were kept are proposed.
@@ -477,6 +512,21 @@ pub trait Exchange {
     /// Gives a document a number, which [`CorpusStage::annotate`] turns into columns. At most once per document and stage.
     fn give(&mut self, doc: DocId, value: u64) -> Result<()>;
 
+    /// All keys of a section, in order, those of documents that were dropped as well.
+    fn keys_sent(&mut self, section: usize) -> Result<Rows<Sent>>;
+
+    /// Takes note of two documents that are alike, for stages after this one and for [later runs](Exchange::links). Both
+    /// have sent their content keys to section 0 of a deduplicating stage.
+    fn link(&mut self, edge: Edge) -> Result<()>;
+
+    /// The texts that are alike, by content keys, both ways round, in order: as far as stages before this one have taken
+    /// note of them, as this run and those in the folders `runs` have dropped one for the other, and as these have taken
+    /// note.
+    fn links(&mut self, runs: &[String]) -> Result<Rows<(u128, u128)>>;
+
+    /// A folder for temporary files, and the bytes that may be held beside what the exchange holds itself.
+    fn room(&self) -> (PathBuf, usize);
+
     /// Leaves a number for the report, under the stage that calls. Those of the same name are added up.
     fn note(&mut self, what: &'static str, value: u64);
 
@@ -487,9 +537,6 @@ pub trait Exchange {
 /// Rows that are read as they are asked for. They own what they read from, so that a stage can rule
 /// while it reads.
 pub type Rows<R> = Box<dyn Iterator<Item = Result<R>>>;
-
-/// The document that stands for keys from outside the corpus: no task holds it, and no part of an index.
-pub const EXTERNAL: u64 = u64::MAX;
 
 /// Decides how alike two documents are, from a set made of each text.
 pub trait PairJudge: Sync {
@@ -679,7 +726,8 @@ impl Stage {
         match self {
             Self::Filter(stage) => stage.pins(),
             Self::Annotate(stage) => stage.pins(),
-            Self::Normalize(_) | Self::Edit(_) | Self::Corpus(_) => Vec::new(),
+            Self::Corpus(stage) => stage.pins(),
+            Self::Normalize(_) | Self::Edit(_) => Vec::new(),
         }
     }
 

@@ -1,9 +1,12 @@
 //! What happened to documents, as plain sums that each worker keeps and that are added at the end.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
+
+use crate::stage::Used;
 
 /// What one stage did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub struct StageTally {
     /// What became of the documents of each source, where a guard asks for it.
     #[serde(default, skip_serializing_if = "Sources::is_empty")]
     pub sources: Sources,
+    /// How often documents were used before, where it looks that up.
+    #[serde(default, skip_serializing_if = "Uses::is_empty")]
+    pub uses: Uses,
     /// Bytes of text it was given.
     pub bytes_in: u64,
     /// Bytes of text it left.
@@ -76,6 +82,7 @@ impl AddAssign<&StageTally> for StageTally {
         self.rewritten += other.rewritten;
         self.marked += other.marked;
         self.sources += &other.sources;
+        self.uses += &other.uses;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.nanos += other.nanos;
@@ -137,9 +144,7 @@ impl AddAssign for SourceTally {
 impl Sources {
     /// Counts a document, of a source whose name may be missing.
     pub fn count(&mut self, source: Option<&str>, duplicate: bool) {
-        let name = source.unwrap_or("(none)");
-        let end = (0..=name.len().min(MAX_NAME)).rev().find(|&at| name.is_char_boundary(at));
-        let name = &name[..end.expect("a text begins at a boundary")];
+        let name = shortened(source.unwrap_or("(none)"));
         self.add(name, SourceTally { seen: 1, duplicates: duplicate.into() });
     }
 
@@ -164,6 +169,166 @@ impl AddAssign<&Sources> for Sources {
         self.others += other.others;
         other.named.iter().for_each(|(name, tally)| self.add(name, *tally));
     }
+}
+
+/// How often documents were used before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uses {
+    /// Documents by their uses, in order: up to nine one by one, then from 10, 20, 50, 100 and so on.
+    pub by_count: Vec<UsesTally>,
+    /// Documents that are worth nothing any more.
+    pub used_up: Amount,
+    /// Those of them that were used most, the first ten.
+    pub most_used: Vec<MostUsed>,
+    /// Documents by their sources, where they have some: the first [`MAX_SOURCES`] in the order of their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, SourceUses>,
+}
+
+/// Documents that were used about as often.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsesTally {
+    /// The least uses that count here.
+    pub uses: u64,
+    /// How many they are.
+    #[serde(flatten)]
+    pub amount: Amount,
+}
+
+/// So many documents, of so many tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// Documents.
+    pub documents: u64,
+    /// Tokens.
+    pub tokens: u64,
+}
+
+/// A document that was used often. Ordered by its uses, the most first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MostUsed {
+    /// Its uses.
+    pub uses: Reverse<u64>,
+    /// Its content key, in hexadecimal digits.
+    pub key: String,
+}
+
+/// How often the documents of a source were used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceUses {
+    /// Documents.
+    pub documents: u64,
+    /// Their uses.
+    pub uses: u64,
+    /// Documents that are worth nothing any more.
+    pub used_up: u64,
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.tokens = self.tokens.saturating_add(other.tokens);
+    }
+}
+
+impl AddAssign for SourceUses {
+    fn add_assign(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.uses = self.uses.saturating_add(other.uses);
+        self.used_up += other.used_up;
+    }
+}
+
+impl Uses {
+    /// How many documents are named that were used most.
+    const N_NAMED: usize = 10;
+
+    /// The least uses that count with so many.
+    pub fn from(uses: u64) -> u64 {
+        if uses < 10 {
+            return uses;
+        }
+        let decade = 10u64.pow(uses.ilog10());
+        match uses / decade {
+            1 => decade,
+            2..5 => 2 * decade,
+            _ => 5 * decade,
+        }
+    }
+
+    /// The most uses that count with these, which are the least.
+    pub fn to(from: u64) -> u64 {
+        let decade = 10u64.pow(from.max(1).ilog10());
+        match from / decade {
+            _ if from < 10 => from,
+            1 => 2 * decade - 1,
+            2 => 5 * decade - 1,
+            _ => decade.saturating_mul(10) - 1,
+        }
+    }
+
+    /// Counts a document; `key` is its content key, which is asked for only where it may be named.
+    pub fn count(&mut self, used: Used<'_>, tokens: u64, key: impl FnOnce() -> String) {
+        let Used { uses, used_up, source } = used;
+        let amount = Amount { documents: 1, tokens };
+        self.add(UsesTally { uses: Self::from(uses), amount });
+        if let Some(source) = source {
+            self.add_source(shortened(source), SourceUses { documents: 1, uses, used_up: used_up.into() });
+        }
+        if !used_up {
+            return;
+        }
+        self.used_up += amount;
+        let least = self.most_used.get(Self::N_NAMED - 1).map_or(0, |last| last.uses.0);
+        if uses >= least {
+            self.name(MostUsed { uses: Reverse(uses), key: key() });
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_count.is_empty()
+    }
+
+    fn add(&mut self, tally: UsesTally) {
+        match self.by_count.binary_search_by_key(&tally.uses, |known| known.uses) {
+            Ok(at) => self.by_count[at].amount += tally.amount,
+            Err(at) => self.by_count.insert(at, tally),
+        }
+    }
+
+    fn name(&mut self, document: MostUsed) {
+        if let Err(at) = self.most_used.binary_search(&document) {
+            self.most_used.insert(at, document);
+            self.most_used.truncate(Self::N_NAMED);
+        }
+    }
+
+    fn add_source(&mut self, name: &str, tally: SourceUses) {
+        match self.sources.get_mut(name) {
+            Some(known) => *known += tally,
+            None => {
+                self.sources.insert(name.to_owned(), tally);
+                if self.sources.len() > MAX_SOURCES {
+                    self.sources.pop_last();
+                }
+            }
+        }
+    }
+}
+
+impl AddAssign<&Uses> for Uses {
+    fn add_assign(&mut self, other: &Uses) {
+        other.by_count.iter().for_each(|tally| self.add(*tally));
+        self.used_up += other.used_up;
+        other.most_used.iter().for_each(|document| self.name(document.clone()));
+        other.sources.iter().for_each(|(name, tally)| self.add_source(name, *tally));
+    }
+}
+
+/// The begin of a name, if it is long.
+fn shortened(name: &str) -> &str {
+    let end = (0..=name.len().min(MAX_NAME)).rev().find(|&at| name.is_char_boundary(at));
+    &name[..end.expect("a text begins at a boundary")]
 }
 
 /// What happened in a pass, or a part of one.

@@ -14,7 +14,7 @@ use trommel::budget::Progress;
 use trommel::engine::cluster::Cluster;
 use trommel::engine::local::Local;
 use trommel::engine::worker::TaskWorker;
-use trommel::engine::{self, Engine, TASK_SIZE};
+use trommel::engine::{self, Engine};
 use trommel::error::Error;
 use trommel::fleet::{Ended, Fleet, Lost, Threads, Wave, Worker};
 use trommel::pipeline::Pipeline;
@@ -134,19 +134,21 @@ fn every_way_to_deduplicate_leaves_the_same() {
 }
 
 #[test]
-fn keys_from_outside_meet_on_workers_too() {
+fn uses_are_inherited_on_workers_too() {
     let work = Work::new();
-    corpus::write_lines(&work.path("in"), &corpus::documents(72, 300), 2);
-    let keys = "[[stage]]\nuse = 'content_key'\n";
-    on_fleet(&work, keys, &work.path("in"), "keys", TASK_SIZE, Threads::new(workers(&work, 1))).expect("a run");
-    let kept = work.left("keys").kept().batch();
-    let keys = kept.column_by_name("content_key").expect("the stage adds it").clone();
-    let uses: arrow::array::ArrayRef = Arc::new((0..kept.num_rows() as i64).collect::<arrow::array::Int64Array>());
-    let uses = arrow::array::RecordBatch::try_from_iter([("key", keys), ("uses", uses)]).expect("two columns");
-    common::write_parquet(&work.path("uses.parquet"), &uses, 100);
-    let reuse = format!("[[stage]]\nuse = 'reuse'\nuses = '{}'\n", work.path("uses.parquet").display());
-    let left = check(&work, &reuse, &work.path("in"), 16 << 10);
-    assert!(left.kept().numbers("reuse_count").into_iter().flatten().any(|uses| uses > 0.0));
+    let documents = corpus::documents(72, 600);
+    corpus::write_lines(&work.path("in"), &documents, 2);
+    let used: Vec<_> = documents.into_iter().step_by(5).collect();
+    corpus::write_lines(&work.path("used"), &used, 1);
+    work.run("ledger record ledger used --run a --time 2026-11-22").ends_with(0);
+    for mode in ["drop", "annotate"] {
+        let work_here = Work::new();
+        let (minhash, ledger) = (format!("use = 'minhash'\nthreshold = 0.7\nmode = '{mode}'"), work.path("ledger"));
+        let pipeline = format!("[[stage]]\n{minhash}\n[[stage]]\nuse = 'reuse'\nledger = '{}'\n", ledger.display());
+        let left = check(&work_here, &pipeline, &work.path("in"), 16 << 10);
+        let counted = left.kept().numbers("reuse_count").into_iter().flatten().filter(|uses| *uses > 0.0).count();
+        assert!(counted > 0 && left.links().n_rows() > 0, "{counted}");
+    }
 }
 
 /// A fleet on which much goes wrong, by chance: tasks are done twice at once, or not at all, waves are lost before

@@ -44,6 +44,7 @@ pub struct Dedup {
         "floor", "exact", "keep", "recall", "bands", "rows", "profile", "ngram", "verify", "audit", "limit", "text_column",
         "id_column", "replace_columns", "task_size", "counts", "mode", "clusters", "max_cluster", "max_source_loss",
         "source_column", "guards", "against", "index",
+        "all_links",
     ])]
     from: Option<String>,
     /// The similarity from which on two documents count as one, above 0 and at most 1.
@@ -107,6 +108,10 @@ pub struct Dedup {
     /// Documents of the index always stay; needed for --against with another --keep than first.
     #[arg(long, requires = "against")]
     earlier_wins: bool,
+    /// Leave for `trommel tag --links` which texts are alike, every pair of them: without, it is known only of each document
+    /// that is dropped which one it went for.
+    #[arg(long, conflicts_with = "exact")]
+    all_links: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -291,6 +296,9 @@ impl Dedup {
         }
         if self.earlier_wins {
             set("earlier_wins", true.into());
+        }
+        if self.all_links {
+            set("links", "all".into());
         }
         stage.extend(self.alike.settings());
         stage.extend(self.cut());

@@ -15,12 +15,14 @@ pub mod dedup;
 #[cfg(feature = "cluster")]
 pub mod executor;
 pub mod index;
+pub mod ledger;
 pub mod progress;
 pub mod report;
 pub mod run;
 #[cfg(feature = "cluster")]
 pub mod scheduler;
 pub mod stages;
+pub mod tag;
 pub mod train;
 pub mod r#try;
 
@@ -53,6 +55,8 @@ enum Command {
     Run(run::Run),
     Dedup(dedup::Dedup),
     Index(index::Index),
+    Ledger(ledger::Ledger),
+    Tag(tag::Tag),
     Report(report::Report),
     Check(check::Check),
     Stages(stages::Stages),
@@ -80,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(cli.log),
         Command::Dedup(command) => command.run(cli.log),
         Command::Index(command) => command.run(cli.log),
+        Command::Ledger(command) => command.run(),
+        Command::Tag(command) => command.run(cli.log),
         Command::Report(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Stages(command) => command.run(),

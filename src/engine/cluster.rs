@@ -12,7 +12,7 @@
 //! same bytes whoever does it. So recovery is one rule: a task is done when its last file is there, and what is not
 //! done is ordered again. Before a step counts, the rows that went in and came out of its tasks are added up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -30,7 +30,7 @@ use crate::exchange::bits::write_bits;
 use crate::exchange::group::{GroupStats, Room, merged};
 use crate::exchange::parts::PartsFile;
 use crate::exchange::record::{EdgeRow, Routed};
-use crate::exchange::sort::{RunReader, RunWriter};
+use crate::exchange::sort::RunReader;
 use crate::exchange::verify::VerifyStats;
 use crate::fleet::{Ended, Fleet, Lost, Wave};
 use crate::report::ExchangeReport;
@@ -48,8 +48,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(60);
 /// The tasks that a wave has at most: as many as Ballista was seen to place.
 const WAVE: usize = 5_000;
-/// The bytes in a block of the files written here.
-const BLOCK: usize = 32 << 10;
 
 /// The engine of many machines.
 pub struct Cluster<F> {
@@ -269,20 +267,9 @@ impl<F: Fleet> Hands for Cluster<F> {
         } else {
             None
         };
-        let mut external = BTreeMap::new();
-        for (at, section) in sections.clone().enumerate() {
-            let Some(keys) = meeting.external.remove(&section) else { continue };
-            let path = format!("{into}/external/{section:05}");
-            let mut out = RunWriter::new(folder.create(&path)?, &path, BLOCK)?;
-            for key in keys.finish()? {
-                out.push(&key?)?;
-            }
-            out.finish()?.finish()?;
-            external.insert(at, path);
-        }
         let n_sections = sections.len();
         let first_section = meeting.section + sections.start;
-        let step = Step::Group { pass, first_section, k, gone, external, into: into.clone() };
+        let step = Step::Group { pass, first_section, k, gone, into: into.clone() };
         let done = self.step(meeting, "keys meet", step, &into, n_sections)?;
         let files = (0..n_sections as u32).map(|section| part_of(&into, section)).collect();
         Ok((Table::new(files, done.rows), GroupStats { groups: done.groups, above_k: done.above_k, pairs: done.rows }))

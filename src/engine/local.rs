@@ -18,7 +18,7 @@ use crate::budget::{Budget, Progress, Total};
 use crate::doc::Holder;
 use crate::error::{Error, Result};
 use crate::exchange::group::{GroupStats, Room, group_first_k};
-use crate::exchange::record::{EdgeRow, ExternalKey, Routed};
+use crate::exchange::record::{EdgeRow, Routed};
 use crate::exchange::sets::SetFile;
 use crate::exchange::sort::{RunWriter, Sorter, SpillDir, merge_files};
 use crate::exchange::verify::{Fates, VerifyStats, verify};
@@ -157,17 +157,16 @@ impl Hands for Local {
     fn group(&self, meeting: &mut Meeting<'_>, sections: Range<usize>, k: usize) -> Result<(Table<Pair>, GroupStats)> {
         let n_threads = self.pool.current_num_threads().min(sections.len()).max(1);
         let memory = meeting.memory(2 * n_threads);
-        let jobs: Vec<_> =
-            sections.map(|section| (section, meeting.path("pairs"), meeting.external.remove(&section))).collect();
+        let jobs: Vec<_> = sections.map(|section| (section, meeting.path("pairs"))).collect();
         let (meeting, files) = (&*meeting, meeting.key_files()?);
-        let group = |(section, path, external): (usize, PathBuf, Option<Sorter<ExternalKey>>)| {
+        let group = |(section, path): (usize, PathBuf)| {
             meeting.progress.check()?;
             let mut pairs = Sorter::<Routed>::unique(&self.spill, memory);
-            let outside = meeting.outside(section, external, memory)?;
+            let earlier = meeting.earlier_leaders(section, memory)?;
             let room = Room { dir: &self.spill, memory };
             let alive = |doc| !meeting.gone.contains(doc);
             let section = meeting.section + section;
-            let stats = group_first_k(files, section, k, outside, room, alive, |pair| pairs.push(Routed(pair)))?;
+            let stats = group_first_k(files, section, k, earlier, room, alive, |pair| pairs.push(Routed(pair)))?;
             let n_rows = pairs.write_to(&path)?;
             Ok((path.display().to_string(), n_rows, stats))
         };

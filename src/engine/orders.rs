@@ -54,8 +54,6 @@ pub(super) enum Step {
         k: usize,
         /// The file of the documents that are not seen.
         gone: Option<String>,
-        /// The files of keys from outside, by section.
-        external: BTreeMap<usize, String>,
         /// The folder for what comes of it.
         into: String,
     },

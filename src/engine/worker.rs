@@ -17,11 +17,11 @@ use crate::budget::{Budget, Progress};
 use crate::doc::{DocId, Holder};
 use crate::error::{Error, Result};
 use crate::exchange::bits::read_bits;
-use crate::exchange::group::{Outside, Room, group_first_k, merged};
+use crate::exchange::group::{Room, group_first_k, merged};
 use crate::exchange::parts::{PartReader, PartsFile, PartsWriter};
-use crate::exchange::record::{DocRow, EdgeRow, ExternalKey, Record, Routed};
+use crate::exchange::record::{DocRow, EdgeRow, Record, Routed};
 use crate::exchange::sets::{SetFile, SetWriter};
-use crate::exchange::sort::{RunReader, RunWriter, Sorter};
+use crate::exchange::sort::{RunWriter, Sorter};
 use crate::exchange::verify::{Fates, verify};
 use crate::fleet::Worker;
 use crate::stage::{DocSet, PairJudge, Rows, Stage};
@@ -62,8 +62,8 @@ impl TaskWorker {
         let before = self.desk.spilled_bytes();
         let (into, mut done) = match &order.step {
             Step::Pass { .. } => unreachable!("it has been dealt with"),
-            Step::Group { pass, first_section, k, gone, external, into } => {
-                (into, work.group(*pass, *first_section, *k, gone.as_deref(), external.get(&(task as usize)), into)?)
+            Step::Group { pass, first_section, k, gone, into } => {
+                (into, work.group(*pass, *first_section, *k, gone.as_deref(), into)?)
             }
             Step::Route { pairs, n_sections, into } => (into, work.route(pairs, *n_sections, into)?),
             Step::Sets { pass, stage, pairs, into } => (into, work.sets(*pass, *stage, pairs, into)?),
@@ -143,40 +143,36 @@ impl Work<'_> {
     }
 
     /// Lets the keys of a section meet.
-    fn group(
-        &self,
-        pass: usize,
-        first_section: usize,
-        k: usize,
-        gone: Option<&str>,
-        external: Option<&String>,
-        into: &str,
-    ) -> Result<Done> {
+    fn group(&self, pass: usize, first_section: usize, k: usize, gone: Option<&str>, into: &str) -> Result<Done> {
         let Self { worker, known, task, progress } = self;
         let (spill, memory) = (worker.desk.spill(), worker.memory(4));
         let n_tasks = known.n_tasks();
         let keys = (0..n_tasks).map(|task| key_file(&known.run_dir, pass, task, n_tasks));
         let keys: Vec<_> = keys.collect::<Result<_>>()?;
         let gone = gone.map(|path| read_bits(self.open(path)?, path)).transpose()?;
-        let mut outside = Outside::none();
-        if let Some(path) = external {
-            outside.keys = Box::new(RunReader::<ExternalKey>::open(self.open(path)?, path, memory.min(1 << 20))?);
-        }
         let alive = |doc| gone.as_ref().is_none_or(|gone| !gone.contains(doc));
         let mut pairs = Sorter::<Routed>::unique(spill, memory);
         let mut firsts = Sorter::<DocRow>::unique(spill, memory);
         let section = first_section + *task as usize;
         let mut n = 0u64;
-        let stats = group_first_k(&keys, section, k, outside, Room { dir: spill, memory }, alive, |pair| {
-            n += 1;
-            if n.is_multiple_of(1 << 16) {
-                progress.check()?;
-            }
-            if !pair.first.doc.is_earlier() {
-                firsts.push(DocRow(pair.first.doc))?;
-            }
-            pairs.push(Routed(pair))
-        })?;
+        let stats = group_first_k(
+            &keys,
+            section,
+            k,
+            Box::new(std::iter::empty()),
+            Room { dir: spill, memory },
+            alive,
+            |pair| {
+                n += 1;
+                if n.is_multiple_of(1 << 16) {
+                    progress.check()?;
+                }
+                if !pair.first.doc.is_earlier() {
+                    firsts.push(DocRow(pair.first.doc))?;
+                }
+                pairs.push(Routed(pair))
+            },
+        )?;
         let pairs_done = self.write_parts(&part_of(into, *task), pairs, |pair| pair.0.second.doc)?;
         let firsts_done = self.write_parts(&firsts_of(into, *task), firsts, |doc| doc.0)?;
         let rows_in = keys.iter().map(|file| file.n_rows(section)).sum();

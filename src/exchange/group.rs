@@ -3,9 +3,9 @@
 use crate::doc::DocId;
 use crate::error::Result;
 use crate::exchange::keys::KeyFile;
-use crate::exchange::record::{ExternalKey, KeyRow, Record};
+use crate::exchange::record::{KeyRow, Record};
 use crate::exchange::sort::{FAN_IN, Merge, SpillDir, buffer_size, premerge};
-use crate::stage::{DocSet, EXTERNAL, Pair, Ranked, Rows};
+use crate::stage::{DocSet, Pair, Ranked, Rows};
 
 /// What grouping a section has met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,25 +35,11 @@ pub struct Room<'a> {
     pub memory: usize,
 }
 
-/// What groups meet that is not of the corpus.
-pub struct Outside<'a> {
-    /// Keys that are proposed to every member of their group, before any leader and beside the `k` of them; so
-    /// with `k = 0` grouping is a lookup. Sorted by key; values of equal keys are added up.
-    pub keys: Box<dyn Iterator<Item = Result<ExternalKey>> + 'a>,
-    /// Leaders of [earlier corpora](crate::exchange::index), which come before those of this one and count among the
-    /// `k`. In order; those of rank 0 are proposed, all others only take up a place.
-    pub leaders: Rows<KeyRow>,
-}
-
-impl Outside<'_> {
-    /// Nothing.
-    pub fn none() -> Self {
-        Self { keys: Box::new(std::iter::empty()), leaders: Box::new(std::iter::empty()) }
-    }
-}
-
 /// Groups one section of key files by key, and in each group proposes its first `k` documents, the
 /// leaders, to every later member, as [`Exchange::group_first_k`](crate::stage::Exchange::group_first_k) has it.
+///
+/// Leaders of [earlier corpora](crate::exchange::index) come before those of this one and count among the `k`. They come
+/// in order; those of rank 0 are proposed, all others only take up a place.
 ///
 /// Members that are not `alive` are passed over, and a document that sent the same key twice is one member.
 ///
@@ -62,12 +48,12 @@ pub fn group_first_k(
     files: &[KeyFile],
     section: usize,
     k: usize,
-    outside: Outside<'_>,
+    earlier: Rows<KeyRow>,
     room: Room<'_>,
     alive: impl Fn(DocId) -> bool,
     emit: impl FnMut(Pair) -> Result<()>,
 ) -> Result<GroupStats> {
-    group(section_rows(files, section, room)?, k, outside, alive, emit, |_, _| Ok(()))
+    group(section_rows(files, section, room)?, k, earlier, alive, emit, |_, _| Ok(()))
 }
 
 /// Groups as [`group_first_k`] does, but proposes nothing: it shows the leaders that the corpus itself has, with
@@ -76,12 +62,12 @@ pub fn leaders(
     files: &[KeyFile],
     section: usize,
     k: usize,
-    outside: Outside<'_>,
+    earlier: Rows<KeyRow>,
     room: Room<'_>,
     alive: impl Fn(DocId) -> bool,
     lead: impl FnMut(u128, Ranked) -> Result<()>,
 ) -> Result<()> {
-    group(section_rows(files, section, room)?, k, outside, alive, |_| Ok(()), lead).map(drop)
+    group(section_rows(files, section, room)?, k, earlier, alive, |_| Ok(()), lead).map(drop)
 }
 
 /// The rows of a section of key files, in order.
@@ -134,13 +120,12 @@ pub fn none_ranked(files: &[KeyFile], section: usize, memory: usize) -> Result<b
 fn group(
     rows: impl Iterator<Item = Result<KeyRow>>,
     k: usize,
-    outside: Outside<'_>,
+    earlier: Rows<KeyRow>,
     alive: impl Fn(DocId) -> bool,
     mut emit: impl FnMut(Pair) -> Result<()>,
     mut lead: impl FnMut(u128, Ranked) -> Result<()>,
 ) -> Result<GroupStats> {
-    let mut external = Lookup { keys: outside.keys, ahead: None };
-    let mut earlier = outside.leaders.peekable();
+    let mut earlier = earlier.peekable();
     let mut stats = GroupStats::default();
     let mut key = None;
     let mut firsts: Vec<Ranked> = Vec::new();
@@ -151,9 +136,7 @@ fn group(
         let row = row?;
         if key != Some(row.key) {
             key = Some(row.key);
-            let doc = DocId::from_u64(EXTERNAL);
             firsts.clear();
-            firsts.extend(external.value(row.key)?.map(|rank| Ranked { rank, doc }));
             n_leaders = 0;
             while let Some(leader) = earlier.next_if(|next| next.as_ref().map_or(true, |next| next.key <= row.key)) {
                 let leader = leader?;
@@ -186,33 +169,6 @@ fn group(
     Ok(stats)
 }
 
-/// Looks up keys that are asked for in order.
-struct Lookup<I> {
-    keys: I,
-    ahead: Option<ExternalKey>,
-}
-
-impl<I: Iterator<Item = Result<ExternalKey>>> Lookup<I> {
-    /// The sum of the values of `key`, if it is there at all.
-    fn value(&mut self, key: u128) -> Result<Option<u64>> {
-        let mut sum: Option<u64> = None;
-        loop {
-            if self.ahead.is_none() {
-                self.ahead = self.keys.next().transpose()?;
-            }
-            match self.ahead {
-                Some(next) if next.key <= key => {
-                    if next.key == key {
-                        sum = Some(sum.unwrap_or(0).saturating_add(next.value));
-                    }
-                    self.ahead = None;
-                }
-                _ => return Ok(sum),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -227,7 +183,12 @@ mod tests {
     /// A key that a document sent: the key, its rank, its task and its row.
     type Sent = (u8, u64, u32, u64);
 
-    fn grouped(sent: &[Sent], external: &[(u8, u64)], k: usize, dead: u64) -> (Vec<Pair>, GroupStats) {
+    /// No earlier corpora.
+    fn none() -> Rows<KeyRow> {
+        Box::new(std::iter::empty())
+    }
+
+    fn grouped(sent: &[Sent], k: usize, dead: u64) -> (Vec<Pair>, GroupStats) {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = SpillDir::new(folder.path());
         let n_tasks = sent.iter().map(|sent| sent.2 + 1).max().unwrap_or(0);
@@ -244,15 +205,13 @@ mod tests {
                 KeyFile::open(Arc::new(Bytes(bytes)), "keys").expect("whole")
             })
             .collect();
-        let external = external.iter().map(|&(key, value)| Ok(ExternalKey { key: u128::from(key), value }));
-        let outside = Outside { keys: Box::new(external), ..Outside::none() };
         let mut pairs = Vec::new();
         let room = Room { dir: &dir, memory: 1 << 16 };
         let stats = group_first_k(
             &files,
             1,
             k,
-            outside,
+            none(),
             room,
             |doc| doc.row() != dead,
             |pair| {
@@ -263,23 +222,20 @@ mod tests {
         (pairs, stats.expect("room"))
     }
 
-    fn model(sent: &[Sent], external: &[(u8, u64)], k: usize, dead: u64) -> (Vec<Pair>, GroupStats) {
+    fn model(sent: &[Sent], k: usize, dead: u64) -> (Vec<Pair>, GroupStats) {
         let mut groups: BTreeMap<u8, Vec<Ranked>> = BTreeMap::new();
         for &(key, rank, task, row) in sent.iter().filter(|sent| sent.3 != dead) {
             groups.entry(key).or_default().push(Ranked { rank, doc: DocId::new(task, row) });
         }
         let (mut pairs, mut stats) = (Vec::new(), GroupStats::default());
-        for (key, mut members) in groups {
+        for mut members in groups.into_values() {
             members.sort_unstable();
             members.dedup();
             stats.groups += 1;
             stats.above_k += u64::from(members.len() > k);
-            let values: Vec<u64> = external.iter().filter(|e| e.0 == key).map(|e| e.1).collect();
-            let outside = Ranked { rank: values.iter().sum(), doc: DocId::from_u64(EXTERNAL) };
             for (at, &second) in members.iter().enumerate() {
                 let leaders = members[..at].iter().take(k).copied();
-                let firsts = (!values.is_empty()).then_some(outside).into_iter().chain(leaders);
-                pairs.extend(firsts.map(|first| Pair { first, second }));
+                pairs.extend(leaders.map(|first| Pair { first, second }));
             }
         }
         stats.pairs = pairs.len() as u64;
@@ -291,14 +247,12 @@ mod tests {
         #[test]
         fn groups_are_those_of_the_model(
             sent in prop::collection::vec((0u8..12, 0u64..3, 0u32..5, 0u64..40), 0..200),
-            mut external in prop::collection::vec((0u8..14, 0u64..9), 0..10),
             k in 0usize..5,
             dead in 0u64..40,
         ) {
             // A document has one rank.
             let sent: Vec<_> = sent.into_iter().map(|(key, _, task, row)| (key, row * 7 % 3, task, row)).collect();
-            external.sort_unstable();
-            prop_assert_eq!(grouped(&sent, &external, k, dead), model(&sent, &external, k, dead));
+            prop_assert_eq!(grouped(&sent, k, dead), model(&sent, k, dead));
         }
     }
 
@@ -313,10 +267,7 @@ mod tests {
             rows.into_iter().map(|(key, doc)| Ok(KeyRow { key, rank: 0, doc })),
             3,
             // Of the group of 1 two places are taken, one of them by a document that was dropped; that of 3 is not met.
-            Outside {
-                leaders: Box::new([earlier(1, 0, 7), earlier(1, 1, 2), earlier(3, 0, 1), earlier(4, 0, 4)].into_iter()),
-                ..Outside::none()
-            },
+            Box::new([earlier(1, 0, 7), earlier(1, 1, 2), earlier(3, 0, 1), earlier(4, 0, 4)].into_iter()),
             |_| true,
             |pair| {
                 seen.push((name(pair.first.doc), pair.second.doc.row()));
@@ -335,7 +286,7 @@ mod tests {
     #[test]
     fn more_files_than_can_be_open_are_merged_first() {
         let sent: Vec<_> = (0..200).map(|task| ((task % 7) as u8, u64::from(task % 2), task, 3)).collect();
-        assert_eq!(grouped(&sent, &[], 2, 99), model(&sent, &[], 2, 99));
+        assert_eq!(grouped(&sent, 2, 99), model(&sent, 2, 99));
     }
 
     #[test]
@@ -346,7 +297,7 @@ mod tests {
         let stats = group(
             rows,
             2,
-            Outside::none(),
+            none(),
             |_| true,
             |_| {
                 n_pairs += 1;

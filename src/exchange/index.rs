@@ -13,19 +13,18 @@
 //! its tasks were. A leader of rank 1 was dropped: it takes up a place, for in one run of both corpora it would.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::doc::{DocId, Holder};
 use crate::error::{Error, Result};
 use crate::exchange::blocks::damaged;
 use crate::exchange::drops::ByDoc;
-use crate::exchange::group::{Outside, Room, leaders, merged};
+use crate::exchange::group::{Room, leaders, merged};
 use crate::exchange::keys::{KeyFile, KeyWriter};
 use crate::exchange::names::{NAMES_BLOCK, NameRow};
 use crate::exchange::record::{Content, KeyRow};
@@ -33,7 +32,7 @@ use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir};
 use crate::exchange::verify::SetsOf;
 use crate::stage::{DocSet, Known, Rows};
-use crate::store::{Folder, ReadAt, Upload, Version};
+use crate::store::{Folder, ReadAt, Summed, Version};
 
 /// The file that says what an index has.
 pub const INDEX: &str = "index.json";
@@ -333,13 +332,12 @@ impl Corpus<'_> {
         let mut leading = DocSet::empty(places.rows);
         let mut buckets = KeyWriter::new(sections.len(), room.dir, room.memory);
         for (number, section) in sections.enumerate().skip(1) {
-            let outside = Outside { leaders: self::earlier(earlier, number, room)?, ..Outside::none() };
             let mut last = None;
             leaders(
                 keys,
                 section,
                 k,
-                outside,
+                self::earlier(earlier, number, room)?,
                 room,
                 |doc| members.contains(doc),
                 |key, leader| {
@@ -466,30 +464,11 @@ impl PartWriter<'_> {
         write: impl FnOnce(&mut Summed, &str) -> Result<()>,
     ) -> Result<()> {
         let path = path(self.run, what);
-        let mut file = Summed { upload: self.folder.create(&path)?, hash: Xxh3::new() };
+        let mut file = Summed::new(self.folder.create(&path)?);
         write(&mut file, &self.folder.name_of(&path))?;
-        let checksum = format!("{:032x}", file.hash.digest128());
-        let bytes = file.upload.finish()?;
-        part.files.insert(what.to_owned(), PartFile { bytes, checksum });
+        let (bytes, checksum) = file.finish()?;
+        part.files.insert(what.to_owned(), PartFile { bytes, checksum: format!("{checksum:032x}") });
         Ok(())
-    }
-}
-
-/// A file being written, and the hash of what was written so far.
-struct Summed {
-    upload: Upload,
-    hash: Xxh3,
-}
-
-impl Write for Summed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.upload.write(bytes)?;
-        self.hash.update(&bytes[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.upload.flush()
     }
 }
 

@@ -193,10 +193,10 @@ impl<R: Record> Iterator for PartReader<R> {
 mod tests {
     use super::*;
     use crate::exchange::blocks::tests::{Bytes, damages};
-    use crate::exchange::record::ExternalKey;
+    use crate::exchange::record::KeyRow;
 
-    fn row(key: u128) -> ExternalKey {
-        ExternalKey { key, value: 7 }
+    fn row(key: u128) -> KeyRow {
+        KeyRow { key, rank: 7, doc: 0 }
     }
 
     fn write(parts: &[(u32, std::ops::Range<u128>)]) -> Vec<u8> {
@@ -209,7 +209,7 @@ mod tests {
         bytes
     }
 
-    fn open(bytes: Vec<u8>) -> Result<PartsFile<ExternalKey>> {
+    fn open(bytes: Vec<u8>) -> Result<PartsFile<KeyRow>> {
         PartsFile::open(Arc::new(Bytes(bytes)), "parts")
     }
 
@@ -241,7 +241,7 @@ mod tests {
     fn a_damaged_file_is_an_error() {
         let bytes = write(&[(1, 0..2), (4, 5..6)]);
         for damaged in damages(&bytes) {
-            let read = |file: PartsFile<ExternalKey>| {
+            let read = |file: PartsFile<KeyRow>| {
                 let rows: Vec<_> = [0, 1, 4].into_iter().flat_map(|part| file.part(part, 64)).collect::<Result<_>>()?;
                 Ok(rows)
             };

@@ -227,28 +227,6 @@ impl Record for KeyRow {
     }
 }
 
-/// A key from outside the corpus, with its value. 24 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExternalKey {
-    /// The key.
-    pub key: u128,
-    /// What is known of it; values of equal keys are added up.
-    pub value: u64,
-}
-
-impl Record for ExternalKey {
-    const KIND: u32 = 6;
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.key.to_le_bytes());
-        out.extend_from_slice(&self.value.to_le_bytes());
-    }
-
-    fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        Some(Self { key: u128::from_le_bytes(take(bytes)?), value: take_u64(bytes)? })
-    }
-}
-
 /// A text that an index knows. Ordered by its key.
 #[derive(Debug, Clone, Copy)]
 pub struct Content {
@@ -534,7 +512,6 @@ mod tests {
         check(&Routed(pair), 32);
         check(&EdgeRow(Edge { pair, similarity: 0.8 }), 40);
         check(&KeyRow { key: u128::MAX - 1, rank: 2, doc: 3 }, 32);
-        check(&ExternalKey { key: 7, value: 8 }, 24);
         check(&Ruling { doc: DocId::new(1, 2), stage: 3, kind: RulingKind::Give(4) }, 19);
         let kept = DocId::earlier(100, 200);
         check(&Content { key: 7, kept, similarity: 1.0, copy: true }, 20);

@@ -198,6 +198,16 @@ impl<R: Record> Sorter<R> {
         Ok(())
     }
 
+    /// Whether nothing was taken.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.runs.is_empty()
+    }
+
+    /// The folder that it spills to.
+    pub fn dir(&self) -> &SpillDir {
+        &self.dir
+    }
+
     /// All rows, in order.
     pub fn finish(mut self) -> Result<Sorted<R>> {
         if self.runs.is_empty() {
@@ -529,10 +539,10 @@ mod tests {
 
     use super::*;
     use crate::exchange::blocks::tests::{Bytes, damages};
-    use crate::exchange::record::ExternalKey;
+    use crate::exchange::record::KeyRow;
 
-    fn row(number: u64) -> ExternalKey {
-        ExternalKey { key: u128::from(number), value: number / 3 }
+    fn row(number: u64) -> KeyRow {
+        KeyRow { key: u128::from(number), rank: number / 3, doc: 0 }
     }
 
     fn no_space(_: &Path) -> io::Result<u64> {
@@ -597,7 +607,7 @@ mod tests {
     #[test]
     fn a_damaged_run_is_an_error() {
         let read = |bytes: Vec<u8>| {
-            RunReader::<ExternalKey>::open(Arc::new(Bytes(bytes)), "rows", 100)?.collect::<Result<Vec<_>>>()
+            RunReader::<KeyRow>::open(Arc::new(Bytes(bytes)), "rows", 100)?.collect::<Result<Vec<_>>>()
         };
         let bytes = run_file(50);
         assert_eq!(read(bytes.clone()).expect("whole").len(), 50);

@@ -112,6 +112,16 @@ pub fn inspect(file: &InputFile, text_column: &str, id_column: &str) -> Inspecte
     }
 }
 
+/// The columns of a file, whichever they are; JSON Lines tell of none.
+pub fn columns(file: &InputFile) -> Result<Option<SchemaRef>> {
+    let reader = file.open()?;
+    check_content(file, reader.as_ref())?;
+    match file.format {
+        Format::Parquet => parquet::ParquetFile::open(reader, &file.name).map(|file| Some(file.schema())),
+        Format::JsonLines(_) => Ok(None),
+    }
+}
+
 fn try_inspect(file: &InputFile, text_column: &str, id_column: &str) -> Result<Inspected> {
     let reader = file.open()?;
     check_content(file, reader.as_ref())?;

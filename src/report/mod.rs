@@ -16,6 +16,7 @@ pub mod alarms;
 pub mod curve;
 pub mod html;
 pub mod table;
+mod uses;
 
 pub use alarms::Alarm;
 

@@ -61,6 +61,7 @@ impl Report {
             let _ = writeln!(table, "\n{}", said(choice));
         }
         self.add_audits(&mut table);
+        self.add_uses(&mut table);
         self.add_alarms(&mut table);
         self.add_speed(&mut table);
         table
@@ -267,7 +268,7 @@ fn scaled(n: u64, units: &[&str]) -> String {
 }
 
 /// A share as it is read: nothing at all is blank, and little is not nothing.
-pub fn share(part: u64, whole: u64) -> String {
+pub(super) fn share(part: u64, whole: u64) -> String {
     if part == 0 { String::new() } else { percent(part, whole) }
 }
 

@@ -7,6 +7,8 @@
 //! - a request body is read to its end before the answer, so a refused upload does not break the connection;
 //! - a listing is one moment of the bucket, and folders are not objects.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -9,11 +9,11 @@ use crate::doc::Holder;
 use crate::engine::indexing::Indexing;
 use crate::error::{Error, Result};
 use crate::exchange::drops::{ByDoc, DropRow};
-use crate::exchange::group::{Outside, Room, section_rows};
+use crate::exchange::group::{Room, section_rows};
 use crate::exchange::index::{Corpus, IndexPart, earlier, known};
 use crate::exchange::keys::KeyFile;
 use crate::exchange::names::NameRow;
-use crate::exchange::record::{ExternalKey, KnownRow};
+use crate::exchange::record::{KeyRow, KnownRow};
 use crate::exchange::sets::SetFile;
 use crate::exchange::sort::{RunReader, Sorter, merge_files};
 use crate::run_dir::RunDir;
@@ -54,16 +54,9 @@ impl Meeting<'_> {
         Ok(())
     }
 
-    /// What a section meets from outside the corpus.
-    pub(in crate::engine) fn outside(
-        &self,
-        section: usize,
-        external: Option<Sorter<ExternalKey>>,
-        memory: usize,
-    ) -> Result<Outside<'static>> {
-        let room = Room { dir: self.spill(), memory };
-        let keys = external.map(Sorter::finish).transpose()?.into_iter().flatten();
-        Ok(Outside { keys: Box::new(keys), leaders: earlier(&self.earlier.keys, section, room)? })
+    /// The leaders of a section that the index has.
+    pub(in crate::engine) fn earlier_leaders(&self, section: usize, memory: usize) -> Result<Rows<KeyRow>> {
+        earlier(&self.earlier.keys, section, Room { dir: self.spill(), memory })
     }
 
     /// The documents whose texts the index has.
