@@ -9,6 +9,7 @@ mod char_counts;
 pub mod char_ratio;
 pub mod chinese_lines;
 pub mod column_range;
+mod duplicates;
 pub mod fineweb_quality;
 pub mod garbled;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod line_rules;
 mod list_file;
+mod n_grams;
 pub mod symbol_ratio;
 pub mod threshold;
 pub mod url_filter;
