@@ -16,6 +16,7 @@ pub mod garbled;
 mod golden;
 pub mod gopher_quality;
 pub mod gopher_repetition;
+mod leftovers;
 pub mod line_rules;
 mod list_file;
 mod n_grams;
