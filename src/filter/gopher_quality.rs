@@ -251,10 +251,9 @@ fn is_alphabetic(word: &str) -> bool {
     begins_with_letter(word) || word.chars().any(text::is_alpha)
 }
 
-/// Whether the first byte of the word tells that it begins with a letter: of ASCII, or an ideograph from U+5000 to
-/// U+9FFF.
+/// Whether the word is seen at a glance to begin with a letter: of ASCII, or an ideograph from U+4E00 to U+9FFF.
 fn begins_with_letter(word: &str) -> bool {
-    matches!(word.as_bytes(), [b'a'..=b'z' | b'A'..=b'Z' | 0xe5..=0xe9, ..])
+    matches!(word.as_bytes(), [b'a'..=b'z' | b'A'..=b'Z' | 0xe5..=0xe9, ..] | [0xe4, 0xb8..=0xbf, ..])
 }
 
 /// The characters of a word of a text that is ASCII or not.
