@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::exchange::names::Size;
 use crate::exchange::record::{Ruling, RulingKind};
 use crate::pipeline::{DOOR, Pass, Pipeline, StageSpec};
-use crate::stage::{CorpusStage, DuplicateOf, Edit, NeedKind, Reason, Ruled, Stage};
+use crate::stage::{CorpusStage, DuplicateOf, Edit, Need, NeedKind, Reason, Ruled, Stage};
 use crate::tally::{StageTally, Tally};
 
 mod columns;
@@ -61,6 +61,8 @@ struct Step {
     /// Where the stage's columns begin among the added ones.
     slot: usize,
     n_slots: usize,
+    /// The columns beside the text that the stage looks at.
+    needs: Vec<Need>,
 }
 
 /// A corpus stage whose keys are gathered.
@@ -126,7 +128,8 @@ impl Chain {
                 }
                 refuse_clash(&pipeline.input, &spec.name, column.name())?;
             }
-            steps.push(Step { index, rulings, slot: added.len(), n_slots: columns.len() });
+            let needs = if rulings { Vec::new() } else { needs(spec) };
+            steps.push(Step { index, rulings, slot: added.len(), n_slots: columns.len(), needs });
             added.extend(columns.into_iter().map(|column| column.with_nullable(true)));
         }
         let mut section = 0;
@@ -320,6 +323,12 @@ impl<'t> Walk<'t, '_> {
             *next += 1;
             let spec = &stages[step.index];
             let tally = &mut tallies[step.index];
+            for need in &step.needs {
+                tally.look_for(&need.column, || match need.kind {
+                    NeedKind::String => self.columns.string(&need.column).is_some(),
+                    NeedKind::Number => self.columns.number(&need.column).is_some(),
+                });
+            }
             if !spec.when.matches(self.columns) {
                 continue;
             }
@@ -454,18 +463,23 @@ fn corpus(spec: &StageSpec) -> &dyn CorpusStage {
     }
 }
 
+/// The columns beside the text that a stage looks at, its conditions included.
+fn needs(spec: &StageSpec) -> Vec<Need> {
+    let conditions = spec.when.columns().map(|column| Need { column: column.clone(), kind: NeedKind::String });
+    conditions.chain(spec.stage.needs()).collect()
+}
+
 /// The string and the number columns that the stages of a pass look at.
 fn wanted_columns(pipeline: &Pipeline, pass: &Pass) -> [Vec<String>; 3] {
     let mut columns: [Vec<String>; 3] = Default::default();
     let [strings, numbers, keys] = &mut columns;
     let stages = pass.replays.iter().chain(&pass.rulings).chain(&pass.local).chain(&pass.emits);
     for spec in stages.map(|&index| &pipeline.stages[index]) {
-        strings.extend(spec.when.columns().cloned());
         let looks_at = match &spec.stage {
             Stage::Corpus(stage) => stage.looks_at(),
             _ => Vec::new(),
         };
-        for need in spec.stage.needs().into_iter().chain(looks_at) {
+        for need in needs(spec).into_iter().chain(looks_at) {
             match need.kind {
                 NeedKind::String => strings.push(need.column),
                 NeedKind::Number => numbers.push(need.column),

@@ -195,6 +195,11 @@ impl<'a> Doc<'a> {
         })
     }
 
+    /// The words of the text as a tokenizer cuts them, if anybody has asked for them.
+    pub fn known_words(&self, tokenizer: Tokenizer) -> Option<&[&'a str]> {
+        self.words[tokenizer as usize].get().map(Vec::as_slice)
+    }
+
     /// The lines of the text as Python's `str.splitlines` cuts them: see [`text::lines`].
     pub fn lines(&self) -> &[&'a str] {
         self.lines.get_or_init(|| text::lines(self.text).collect())

@@ -34,6 +34,9 @@ pub struct StageTally {
     /// How often documents were used before, where it looks that up.
     #[serde(default, skip_serializing_if = "Uses::is_empty")]
     pub uses: Uses,
+    /// The columns beside the text that it looks at, as far as any document came to it: whether one had a value there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, bool>,
     /// Bytes of text it was given.
     pub bytes_in: u64,
     /// Bytes of text it left.
@@ -62,6 +65,16 @@ impl StageTally {
         self.dropped_tokens.values().sum()
     }
 
+    /// Notes whether a document has a value in a column, as long as none had. Most columns have one in the first.
+    pub fn look_for(&mut self, column: &str, is_there: impl FnOnce() -> bool) {
+        match self.columns.get_mut(column) {
+            Some(found) => *found = *found || is_there(),
+            None => {
+                self.columns.insert(column.to_owned(), is_there());
+            }
+        }
+    }
+
     /// Counts a drop of a document of so many bytes and tokens.
     pub fn drop_one(&mut self, reason: &str, bytes: u64, tokens: u64) {
         let sums = [(&mut self.dropped, 1), (&mut self.dropped_bytes, bytes), (&mut self.dropped_tokens, tokens)];
@@ -83,6 +96,9 @@ impl AddAssign<&StageTally> for StageTally {
         self.marked += other.marked;
         self.sources += &other.sources;
         self.uses += &other.uses;
+        for (column, found) in &other.columns {
+            *self.columns.entry(column.clone()).or_default() |= found;
+        }
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.nanos += other.nanos;
@@ -443,6 +459,18 @@ mod tests {
         sources.count(None, true);
         let names: Vec<_> = sources.named.keys().map(String::len).collect();
         assert_eq!(names, ["(none)".len(), 255]);
+    }
+
+    #[test]
+    fn a_column_is_there_if_any_document_has_it() {
+        let (mut first, mut second) = (StageTally::default(), StageTally::default());
+        first.look_for("language", || false);
+        second.look_for("language", || false);
+        second.look_for("language", || true);
+        second.look_for("language", || unreachable!("it was found"));
+        second.look_for("source", || false);
+        first += &second;
+        assert_eq!(first.columns, BTreeMap::from([("language".into(), true), ("source".into(), false)]));
     }
 
     #[test]

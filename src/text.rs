@@ -7,8 +7,17 @@ use std::sync::LazyLock;
 
 /// The number of code points.
 pub fn n_chars(text: &str) -> usize {
-    // A byte that does not continue a character begins one.
-    n_bytes(text, |b| (b as i8) >= -64)
+    n_bytes(text, begins_char)
+}
+
+/// Whether a byte of a text begins a character, and does not continue one.
+pub fn begins_char(byte: u8) -> bool {
+    byte.cast_signed() >= -64
+}
+
+/// Where in a text a part of it begins.
+pub fn offset(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
 }
 
 /// The number of bytes for which `is` holds.
@@ -172,11 +181,9 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn find_line_end(text: &str) -> Option<(usize, char)> {
-    // No line end begins with another byte, and to look at bytes is faster than to decode.
-    let begins = |b: &u8| matches!(b, b'\n'..=b'\r' | 0x1c..=0x1e | 0xc2 | 0xe2);
     let mut from = 0;
     loop {
-        let at = from + text.as_bytes()[from..].iter().position(begins)?;
+        let at = from + find_like_line_end(&text.as_bytes()[from..])?;
         let c = text[at..].chars().next()?;
         if is_line_end(c) {
             return Some((at, c));
@@ -184,6 +191,28 @@ fn find_line_end(text: &str) -> Option<(usize, char)> {
         from = at + c.len_utf8();
     }
 }
+
+/// Where the first byte is that a line end begins with, or nearly so: a control character, or one of two others.
+fn find_like_line_end(bytes: &[u8]) -> Option<usize> {
+    let is_like = |b: &u8| matches!(b, 0..0x20 | 0xc2 | 0xe2);
+    let mut at = 0;
+    // Eight bytes at a time; the two others differ in one bit.
+    while let Some(&eight) = bytes[at..].first_chunk() {
+        let eight = u64::from_le_bytes(eight);
+        let is_control = !((eight & !HIGH) + 0x60 * EACH) & !eight & HIGH;
+        let differs = (eight | (0x20 * EACH)) ^ (0xe2 * EACH);
+        let found = is_control | (!(((differs & !HIGH) + 0x7f * EACH) | differs) & HIGH);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    bytes[at..].iter().position(is_like).map(|n| at + n)
+}
+
+/// A byte of 1, and one of its highest bit alone, eight times.
+const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * EACH;
 
 /// Whether [`lines`] cuts at the character.
 pub fn is_line_end(c: char) -> bool {
@@ -197,45 +226,74 @@ pub fn is_line_end(c: char) -> bool {
 /// - each ideograph and kana alone, so that Chinese and Japanese need no dictionary;
 /// - a run of one repeated other character (`...`, `###`, `!!`), or a single one.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
+    let mut at = 0;
     std::iter::from_fn(move || {
-        // One blank between words is the rule.
-        rest = rest.strip_prefix(' ').unwrap_or(rest);
-        if !rest.as_bytes().first().is_some_and(|&b| is_ascii_word(b)) {
-            rest = rest.trim_start_matches(is_space);
+        loop {
+            let begin = at;
+            match FIRST_BYTES[usize::from(*text.as_bytes().get(begin)?)] {
+                FirstByte::Space => {
+                    at += 1;
+                    continue;
+                }
+                FirstByte::Ideograph => at += 3,
+                FirstByte::Han if text.as_bytes()[begin + 1] >= 0xb8 => at += 3,
+                FirstByte::Word => at = word_end(text, begin),
+                FirstByte::Mark => at = run_end(text, begin, 1),
+                FirstByte::Han | FirstByte::Other => {
+                    let c = text[begin..].chars().next()?;
+                    at += c.len_utf8();
+                    if is_space(c) {
+                        continue;
+                    }
+                    if !is_cjk(c) {
+                        at = if is_inside_word(c) { word_end(text, begin) } else { run_end(text, begin, at - begin) };
+                    }
+                }
+            }
+            return Some(&text[begin..at]);
         }
-        let first = rest.chars().next()?;
-        let end = if is_cjk(first) {
-            first.len_utf8()
-        } else if is_inside_word(first) {
-            word_end(rest)
-        } else {
-            rest.find(|c| c != first).unwrap_or(rest.len())
-        };
-        let (word, after) = rest.split_at(end);
-        rest = after;
-        Some(word)
     })
 }
 
-/// Where the word at the start of `text` ends.
-fn word_end(text: &str) -> usize {
-    let mut at = 0;
+/// Where the run of one character of `len` bytes that begins here ends.
+#[inline]
+fn run_end(text: &str, begin: usize, len: usize) -> usize {
+    let (first, rest) = text.as_bytes()[begin..].split_at(len);
+    begin + len + len * rest.chunks_exact(len).take_while(|&next| next == first).count()
+}
+
+/// Where the word that begins here ends.
+#[inline]
+fn word_end(text: &str, begin: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = begin;
     loop {
-        let rest = &text.as_bytes()[at..];
-        let run = rest.iter().position(|&b| !is_ascii_word(b)).unwrap_or(rest.len());
-        at += run;
-        if matches!(rest.get(run), None | Some(b' ' | b'\n')) {
+        at += n_ascii_word(&bytes[at..]);
+        // One blank between words is the rule.
+        let (Some(&b), next) = (bytes.get(at), bytes.get(at + 1)) else { return at };
+        if matches!(b, b' ' | b'\n') {
             return at;
         }
-        let mut chars = text[at..].chars();
-        let Some(c) = chars.next() else { return at };
-        let joins = |next| at > 0 && matches!(c, '\'' | '\u{2019}' | '.' | ',' | '-') && continues_word(next);
-        if !continues_word(Some(c)) && !joins(chars.next()) {
-            return at;
+        match (FIRST_BYTES[usize::from(b)], next.map_or(FirstByte::Space, |&next| FIRST_BYTES[usize::from(next)])) {
+            (FirstByte::Word, _) => {}
+            (FirstByte::Space | FirstByte::Ideograph, _) => return at,
+            (FirstByte::Mark, FirstByte::Space | FirstByte::Mark | FirstByte::Ideograph) => return at,
+            (FirstByte::Mark, _) if !matches!(b, b'\'' | b'.' | b',' | b'-') => return at,
+            (FirstByte::Mark, FirstByte::Word) => at += 1,
+            _ => match wide_word_end(text, begin, at) {
+                0 => return at,
+                n => at += n,
+            },
         }
-        at += c.len_utf8();
     }
+}
+
+/// The bytes of the character with which a word that began at `begin` goes on here; 0 if it does not.
+fn wide_word_end(text: &str, begin: usize, at: usize) -> usize {
+    let mut chars = text[at..].chars();
+    let Some(c) = chars.next() else { return 0 };
+    let joins = |next| at > begin && matches!(c, '\'' | '\u{2019}' | '.' | ',' | '-') && continues_word(next);
+    if continues_word(Some(c)) || joins(chars.next()) { c.len_utf8() } else { 0 }
 }
 
 /// Whether a word that has begun goes on with this character.
@@ -243,27 +301,67 @@ fn continues_word(c: Option<char>) -> bool {
     c.is_some_and(|c| is_inside_word(c) && !is_cjk(c))
 }
 
-fn is_ascii_word(b: u8) -> bool {
-    ASCII_WORD[b as usize]
+/// How many ASCII letters, digits and underscores there are at the start.
+#[inline]
+fn n_ascii_word(bytes: &[u8]) -> usize {
+    // Whether each byte, none of which is beyond ASCII, is one of a range, in its highest bit.
+    let is_in = |bytes: u64, from: u8, to: u8| {
+        (bytes + u64::from(0x80 - from) * EACH) & !(bytes + u64::from(0x7f - to) * EACH) & HIGH
+    };
+    let mut n = 0;
+    // Eight bytes at a time, as there is a branch for each time only.
+    while let Some(&eight) = bytes[n..].first_chunk() {
+        let eight = u64::from_le_bytes(eight);
+        let ascii = eight & !HIGH;
+        let is_word = is_in(ascii | (0x20 * EACH), b'a', b'z') | is_in(ascii, b'0', b'9') | is_in(ascii, b'_', b'_');
+        let other = !(is_word & !eight) & HIGH;
+        if other != 0 {
+            return n + other.trailing_zeros() as usize / 8;
+        }
+        n += 8;
+    }
+    n + bytes[n..].iter().take_while(|&&b| FIRST_BYTES[usize::from(b)] == FirstByte::Word).count()
 }
 
-const ASCII_WORD: [bool; 256] = {
-    let mut is_word = [false; 256];
+/// What the first byte of a character tells of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FirstByte {
+    /// An ASCII letter, digit or underscore.
+    Word,
+    /// White space of ASCII.
+    Space,
+    /// Any other ASCII character.
+    Mark,
+    /// An ideograph, of three bytes.
+    Ideograph,
+    /// The same, if the second byte is great enough.
+    Han,
+    /// Any other character.
+    Other,
+}
+
+const FIRST_BYTES: [FirstByte; 256] = {
+    let mut all = [FirstByte::Other; 256];
     let mut b = 0;
-    while b < 128 {
-        is_word[b] = (b as u8).is_ascii_alphanumeric() || b as u8 == b'_';
+    while b < 256 {
+        all[b] = match b as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => FirstByte::Word,
+            b'\t'..=b'\r' | 0x1c..=b' ' => FirstByte::Space,
+            0..0x80 => FirstByte::Mark,
+            // U+5000 to U+9FFF.
+            0xe5..=0xe9 => FirstByte::Ideograph,
+            // U+4000 to U+4FFF, of which those from U+4E00 on are.
+            0xe4 => FirstByte::Han,
+            _ => FirstByte::Other,
+        };
         b += 1;
     }
-    is_word
+    all
 };
 
 /// Letters, digits, underscore and the marks that belong to them.
 fn is_inside_word(c: char) -> bool {
-    if c.is_ascii() {
-        c.is_ascii_alphanumeric() || c == '_'
-    } else {
-        CLASSES.word.contains(c) || CLASSES.mark.contains(c)
-    }
+    if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { CLASSES.inside_word.contains(c) }
 }
 
 /// The number of sentences, at least 1. A sentence ends at a unit (see [`words`]) of [terminal
@@ -273,9 +371,14 @@ fn is_inside_word(c: char) -> bool {
 /// This is the rule of spaCy's sentencizer on this project's units. As there, a run of full stops is an
 /// ellipsis and ends nothing, and abbreviations are not known.
 pub fn n_sentences(text: &str) -> usize {
+    n_sentences_of(words(text))
+}
+
+/// [`n_sentences`] of a text by its units.
+pub fn n_sentences_of<'t>(words: impl Iterator<Item = &'t str>) -> usize {
     let mut n = 1;
     let mut ended = false;
-    for word in words(text) {
+    for word in words {
         if word.chars().all(is_terminal) {
             ended |= !word.starts_with("..");
         } else if ended && !word.chars().all(is_any_punctuation) {
@@ -314,6 +417,7 @@ struct Classes {
     letter: CharSet,
     digit: CharSet,
     word: CharSet,
+    inside_word: CharSet,
     mark: CharSet,
     nonspacing_mark: CharSet,
     upper: CharSet,
@@ -326,6 +430,7 @@ static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes {
     letter: CharSet::of(r"\p{L}"),
     digit: CharSet::of(r"\p{Nd}"),
     word: CharSet::of(r"[\p{L}\p{N}_]"),
+    inside_word: CharSet::of(r"[\p{L}\p{N}_\p{M}]"),
     mark: CharSet::of(r"\p{M}"),
     nonspacing_mark: CharSet::of(r"\p{Mn}"),
     upper: CharSet::of(r"[[\p{Lu}\p{Lt}]--[\u{13a0}-\u{13f5}]]"),

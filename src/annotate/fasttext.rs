@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doc::{Doc, Value};
-use crate::fasttext::{Model, Units};
+use crate::fasttext::{Model, Prediction, Units};
 use crate::stage::{self, Annotator, Settings};
 
 /// Adds what a fastText classifier says of the text: the probability of a label, the most probable label, or both.
@@ -120,16 +120,19 @@ impl Annotator for Classifier {
 
     fn annotate(&self, doc: &Doc<'_>, row: &mut Vec<Value>) {
         let text = beginning(doc.text(), self.max_bytes);
-        let wants_top = self.label.is_none() || self.top_label_column.is_some();
-        let top = self.model.as_ref().filter(|_| wants_top);
-        let top = top.and_then(|model| Some((model, model.predict(text, self.units, 1, 0.0).pop()?)));
-        let probability = match (self.label, &self.model) {
-            (Some(label), Some(model)) => model.probability(text, self.units, label),
-            _ => top.map(|(_, top)| top.probability),
-        };
-        row.push(probability.map_or(Value::Null, Value::F32));
+        let model = self.model.as_ref();
+        if self.top_label_column.is_none()
+            && let Some(label) = self.label
+        {
+            let probability = model.and_then(|model| model.probability(text, self.units, label));
+            row.push(probability.map_or(Value::Null, Value::F32));
+            return;
+        }
+        let found = model.and_then(|model| Some((model, model.top(text, self.units, self.label)?)));
+        row.push(found.map_or(Value::Null, |(_, (_, probability))| Value::F32(probability)));
         if self.top_label_column.is_some() {
-            row.push(top.map_or(Value::Null, |(model, top)| Value::Str(Cow::Owned(model.labels()[top.label].clone()))));
+            let name = |(model, (top, _)): (&Model, (Prediction, f32))| model.labels()[top.label].clone();
+            row.push(found.map(name).map_or(Value::Null, |name| Value::Str(Cow::Owned(name))));
         }
     }
 
@@ -223,6 +226,17 @@ mod tests {
             panic!("two values")
         };
         assert_eq!((*probability, &**topic), (score("label = 'bread'", text), "bread"));
+    }
+
+    #[test]
+    fn both_columns_say_what_each_says_alone() {
+        let text = "knead the dough until it is smooth";
+        for label in ["boat", "bread"] {
+            let both = row(&format!("label = '{label}'\ntop_label_column = 'topic'"), text);
+            let alone = score(&format!("label = '{label}'"), text);
+            assert_eq!(both, [Value::F32(alone), Value::Str("bread".into())]);
+        }
+        assert_eq!(row("label = 'boat'\ntop_label_column = 'topic'\nmax_bytes = 1", "\u{e000}").len(), 2);
     }
 
     #[test]

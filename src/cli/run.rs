@@ -184,6 +184,14 @@ impl Common {
             // In JSON Lines a column is known only by the lines that have it.
             tracing::warn!("no row has a text in the column `{text_column}`; --text-column names another");
         }
+        for (stage, column) in report.missing_columns() {
+            // As above: Parquet files without it are refused.
+            let hint = match column {
+                "language" => "; let the stage `language` come before, or say it in the stage's settings",
+                _ => "; is it spelled as in the input?",
+            };
+            tracing::warn!("{stage}: no document has a value in the column `{column}`{hint}");
+        }
         for choice in report.choices().filter(|choice| !choice.reached) {
             tracing::warn!("{}", said(choice));
         }

@@ -151,6 +151,17 @@ impl Model {
         })
     }
 
+    /// The most probable label of a text, and the probability of one of [`Model::labels`], or else of that one: as
+    /// [`Model::predict`] and [`Model::probability`] give them, at the cost of reading the text once.
+    pub fn top(&self, text: &str, units: Units, asked: Option<usize>) -> Option<(Prediction, f32)> {
+        self.with_hidden(text, units, None, |hidden, scores| {
+            let top = self.loss.predict(&self.output, hidden, scores, 1, 0.0).pop()?;
+            let other = asked.filter(|&label| label != top.label);
+            let probability = |label| self.loss.probability(&self.output, hidden, scores, label);
+            Some((top, other.map_or(top.probability, probability)))
+        })
+    }
+
     /// Calls `ask` with the mean of the rows of all that is known in a text, if anything is.
     fn with_hidden<T>(&self, text: &str, units: Units, unknown: T, ask: impl FnOnce(&[f32], &mut Vec<f32>) -> T) -> T {
         SCRATCH.with_borrow_mut(|Scratch { hidden, scores, hashes, word }| {
@@ -289,6 +300,8 @@ mod tests {
                 assert!(!all.is_empty());
                 for found in all {
                     let own = model.probability(text, Units::Spaces, found.label);
+                    let best = model.predict(text, Units::Spaces, 1, 0.0);
+                    assert_eq!(model.top(text, Units::Spaces, Some(found.label)), best.first().copied().zip(own));
                     assert_eq!(own, Some(found.probability), "{name}, {text:?}");
                 }
             }

@@ -207,6 +207,11 @@ impl Editor for C4Editor {
     fn edit(&self, doc: &Doc<'_>) -> Edit {
         let enough = self.rules.min_sentences.get().unwrap_or(0.0);
         let tokenizer = words::tokenizer(self.rules.words, self.rules.language.as_deref(), doc);
+        let known = doc.known_words(tokenizer).filter(|_| tokenizer.cuts_lines_alone());
+        let sentences = |line: &Cow<'_, str>| match (line, known) {
+            (Cow::Borrowed(line), Some(words)) => tokenizer.n_sentences_of(line, within(doc.text(), line, words)),
+            _ => tokenizer.n_sentences(line),
+        };
         let mut n_sentences = 0.0;
         let mut kept = Vec::new();
         for line in doc.lines() {
@@ -216,7 +221,7 @@ impl Editor for C4Editor {
                 Line::Keep(line) => {
                     // Nobody asks for more sentences than are enough.
                     if n_sentences < enough {
-                        n_sentences += tokenizer.n_sentences(&line) as f64;
+                        n_sentences += sentences(&line) as f64;
                     }
                     kept.push(line);
                 }
@@ -237,6 +242,13 @@ impl Editor for C4Editor {
     fn reasons(&self) -> &'static [&'static str] {
         &["lorem_ipsum", "curly_bracket", "too_few_sentences"]
     }
+}
+
+/// Those of a text's words that are in a part of it.
+fn within<'w, 't>(text: &str, part: &str, words: &'w [&'t str]) -> &'w [&'t str] {
+    let before = |at: usize| words.partition_point(|word| text::offset(text, word) < at);
+    let begin = text::offset(text, part);
+    &words[before(begin)..before(begin + part.len())]
 }
 
 /// The line without `[`digits`]`, `[edit]` and `[citation needed]`. The spaces around them stay.

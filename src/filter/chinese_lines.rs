@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::char_counts::CharCounts;
+use super::leftovers::take_out;
 use super::threshold::{Threshold, check_order};
 use crate::doc::Doc;
 use crate::stage::{Edit, Editor, Reason, Settings};
@@ -288,19 +289,17 @@ impl Editor for ChineseLineEditor {
         if n_lines < 2 {
             return Edit::Unchanged;
         }
-        let (gone, kept): (Vec<&str>, Vec<&str>) = doc.text().split('\n').partition(|line| self.is_leftover(line));
-        if gone.is_empty() {
+        let Some(rest) = take_out(doc.text(), |line| (!self.is_leftover(line)).then_some(line.into())) else {
             return Edit::Unchanged;
-        }
-        let n_gone: usize = gone.iter().map(|line| CharCounts::of(line).visible).sum();
+        };
+        let n_gone: usize = rest.gone.iter().map(|line| CharCounts::of(line).visible).sum();
         let removed = n_gone as f64 / CharCounts::of(doc.text()).visible as f64;
         if let Some(threshold) = self.rules.max_removed.get()
             && removed > threshold
         {
             return Edit::Drop(Reason { code: "too_many_leftover_lines", value: removed, threshold });
         }
-        // The blank lines behind a leftover at the top go with it.
-        Edit::Rewritten(kept.join("\n").trim_start_matches('\n').to_owned())
+        Edit::Rewritten(rest.text)
     }
 
     fn reasons(&self) -> &'static [&'static str] {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::gopher_repetition::Duplicates;
+use super::duplicates::Duplicates;
 use super::threshold::{EMPTY, Ruling, Threshold, verdict};
 use super::words;
 use crate::doc::Doc;
@@ -124,10 +124,6 @@ impl FinewebQuality {
         }
     }
 
-    fn n_words(&self, doc: &Doc<'_>) -> usize {
-        doc.words_by(words::tokenizer(self.words, self.language.as_deref(), doc)).len()
-    }
-
     fn ends_sentence(&self, line: &str) -> bool {
         if self.sentence_ends.is_empty() {
             line.ends_with(text::is_terminal)
@@ -161,8 +157,19 @@ impl FinewebQuality {
             self.max_duplicate_characters.at_most("duplicate_line_characters", duplicate)?;
         }
 
-        let per_word = n_line_feeds as f64 / self.n_words(doc) as f64;
-        self.max_line_feeds_per_word.at_most("too_many_line_feeds", per_word)
+        let rule = |n_words: usize| {
+            self.max_line_feeds_per_word.at_most("too_many_line_feeds", n_line_feeds as f64 / n_words as f64)
+        };
+        if let Some(max) = self.max_line_feeds_per_word.get() {
+            let tokenizer = words::tokenizer(self.words, self.language.as_deref(), doc);
+            // Most texts have many more words than are asked for, and to see that needs no dictionary.
+            let enough = (n_line_feeds as f64 / max).ceil() as usize;
+            let known = doc.known_words(tokenizer).is_some();
+            if known || rule(tokenizer.n_words_at_least(doc.text(), enough)).is_break() {
+                return rule(doc.words_by(tokenizer).len());
+            }
+        }
+        Ruling::Continue(())
     }
 }
 

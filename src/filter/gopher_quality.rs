@@ -167,9 +167,10 @@ impl GopherQuality {
         let is_ascii = doc.n_chars() == doc.text().len();
         let mut n_words = 0;
         let mut n_chars = 0;
-        for word in words.iter().filter(|word| !is_symbol(word)) {
-            n_words += 1;
-            n_chars += if is_ascii { word.len() } else { word.chars().count() };
+        for word in words {
+            let is_word = !is_symbol(word);
+            n_words += u32::from(is_word);
+            n_chars += if is_word { n_chars_of(word, is_ascii) } else { 0 };
         }
         self.min_words.at_least("too_few_words", f64::from(n_words))?;
         self.max_words.at_most("too_many_words", f64::from(n_words))?;
@@ -242,14 +243,28 @@ const REASONS: &[&str] = &[
 /// Whether the word is made of punctuation only.
 fn is_symbol(word: &str) -> bool {
     // The first character settles it for most words.
-    !word.starts_with(|c: char| c.is_ascii_alphanumeric() || text::is_cjk(c))
-        && word.chars().all(|c| text::is_punctuation(c) || text::is_terminal(c))
+    !begins_with_letter(word) && word.chars().all(|c| text::is_punctuation(c) || text::is_terminal(c))
 }
 
 /// Whether the word has a letter in it.
 fn is_alphabetic(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_alphabetic() || ('\u{4e00}'..='\u{9fff}').contains(&c))
-        || word.chars().any(text::is_alpha)
+    begins_with_letter(word) || word.chars().any(text::is_alpha)
+}
+
+/// Whether the word is seen at a glance to begin with a letter: of ASCII, or an ideograph from U+4E00 to U+9FFF.
+fn begins_with_letter(word: &str) -> bool {
+    matches!(word.as_bytes(), [b'a'..=b'z' | b'A'..=b'Z' | 0xe5..=0xe9, ..] | [0xe4, 0xb8..=0xbf, ..])
+}
+
+/// The characters of a word of a text that is ASCII or not.
+fn n_chars_of(word: &str, is_ascii: bool) -> usize {
+    match word.as_bytes() {
+        bytes if is_ascii => bytes.len(),
+        // Most words of Chinese are ideographs, one or two.
+        [0xe0..=0xef, _, _] => 1,
+        [0xe0..=0xef, _, _, 0xe0..=0xef, _, _] => 2,
+        bytes => bytes.iter().filter(|&&byte| text::begins_char(byte)).count(),
+    }
 }
 
 fn is_bullet_line(line: &str) -> bool {

@@ -1,20 +1,12 @@
-//! The repetition rules of Gopher, as datatrove has them, in linear time.
-//!
-//! Two facts keep the n-gram rules cheap. An n-gram can be repeated only where the shorter one it begins and
-//! the shorter one it ends with are, so that each length needs to look only where the one before left something.
-//! And a repeated run of words begins with repeated bytes, so that most of a text is out of the question after
-//! one look at a few bytes from each word on.
-//!
-//! Paragraphs, lines and n-grams are told apart by 64-bit hashes (xxh3): in a document of a million words
-//! a rule takes two different ones for the same with a chance of about 1 in 10^7.
+//! The repetition rules of Gopher, as datatrove has them.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
 
-use memchr::memmem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
+use super::duplicates::{Duplicates, pieces};
+use super::n_grams::{Run, TopGrams};
 use super::threshold::{EMPTY, Ruling, Threshold, verdict};
 use super::words;
 use crate::doc::Doc;
@@ -168,16 +160,18 @@ impl GopherRepetition {
         let n_chars = doc.n_chars() as f64;
         self.rule_pieces(doc, n_chars)?;
         let words = || doc.words_by(words::tokenizer(self.words, self.language.as_deref(), doc));
-        self.rule_top_n_grams(words, n_chars)?;
-        self.rule_repeated_n_grams(words, n_chars)
+        self.rule_top_n_grams(doc.text(), words, n_chars)?;
+        self.rule_repeated_n_grams(doc.text(), words, n_chars)
     }
 
     fn rule_pieces(&self, doc: &Doc<'_>, n_chars: f64) -> Ruling {
         let text = doc.text();
-        let paragraphs = Duplicates::among(pieces(text.trim_matches(text::is_space), "\n\n"));
-        self.max_duplicate_paragraphs.at_most("duplicate_paragraphs", paragraphs.share())?;
-        self.max_duplicate_paragraph_characters
-            .at_most("duplicate_paragraph_characters", paragraphs.n_chars as f64 / n_chars)?;
+        if self.max_duplicate_paragraphs.is_on() || self.max_duplicate_paragraph_characters.is_on() {
+            let paragraphs = Duplicates::among(pieces(text.trim_matches(text::is_space), "\n\n"));
+            self.max_duplicate_paragraphs.at_most("duplicate_paragraphs", paragraphs.share())?;
+            self.max_duplicate_paragraph_characters
+                .at_most("duplicate_paragraph_characters", paragraphs.n_chars as f64 / n_chars)?;
+        }
         let lines = if self.blank_lines {
             Duplicates::among(doc.lines().iter().copied())
         } else {
@@ -187,7 +181,7 @@ impl GopherRepetition {
         self.max_duplicate_line_characters.at_most("duplicate_line_characters", lines.n_chars as f64 / n_chars)
     }
 
-    fn rule_top_n_grams<'d>(&self, words: impl Fn() -> &'d [&'d str], n_chars: f64) -> Ruling {
+    fn rule_top_n_grams<'d>(&self, text: &str, words: impl Fn() -> &'d [&'d str], n_chars: f64) -> Ruling {
         let rules = [
             (self.max_top_2_gram, "top_2_gram"),
             (self.max_top_3_gram, "top_3_gram"),
@@ -197,20 +191,18 @@ impl GopherRepetition {
             return Ruling::Continue(());
         }
         let words = words();
-        let mut grams = Grams::of_words(words);
-        for (n, (threshold, code)) in (2..).zip(rules) {
-            if words.len() < n {
-                break;
-            }
-            let top = grams.lengthen();
-            let gram = &words[top.first..top.first + n];
-            let length = gram.iter().map(|word| text::n_chars(word)).sum::<usize>() + n - 1;
-            threshold.at_most(code, (length * top.count) as f64 / n_chars)?;
-        }
-        Ruling::Continue(())
+        TOP_GRAMS.with_borrow_mut(|grams| {
+            grams.take(text, words);
+            let asked = (2..).zip(rules).filter(|(n, (threshold, _))| threshold.is_on() && words.len() >= *n);
+            let ruling = asked
+                .map(|(n, (threshold, code))| rule_share(threshold, code, n_chars, |pass| grams.n_chars(n, pass)))
+                .find(Ruling::is_break);
+            grams.shrink();
+            ruling.unwrap_or(Ruling::Continue(()))
+        })
     }
 
-    fn rule_repeated_n_grams<'d>(&self, words: impl Fn() -> &'d [&'d str], n_chars: f64) -> Ruling {
+    fn rule_repeated_n_grams<'d>(&self, text: &str, words: impl Fn() -> &'d [&'d str], n_chars: f64) -> Ruling {
         let rules = [
             (self.max_repeated_5_grams, "repeated_5_grams"),
             (self.max_repeated_6_grams, "repeated_6_grams"),
@@ -222,14 +214,36 @@ impl GopherRepetition {
         if !rules.iter().any(|(threshold, _)| threshold.is_on()) {
             return Ruling::Continue(());
         }
-        let run = Run::of(words());
-        for (n, (threshold, code)) in (5..).zip(rules) {
-            if threshold.is_on() {
-                threshold.at_most(code, run.n_repeated_chars(n) as f64 / n_chars)?;
-            }
-        }
-        Ruling::Continue(())
+        RUN.with_borrow_mut(|run| {
+            run.take(text, words());
+            let asked = (Run::MIN_WORDS..).zip(rules).filter(|(_, (threshold, _))| threshold.is_on());
+            let ruling = asked
+                .map(|(n, (threshold, code))| {
+                    rule_share(threshold, code, n_chars, |pass| run.n_repeated_chars(n, pass))
+                })
+                .find(Ruling::is_break);
+            run.shrink();
+            ruling.unwrap_or(Ruling::Continue(()))
+        })
     }
+}
+
+thread_local! {
+    /// Room for what is counted, which every document needs again.
+    static TOP_GRAMS: RefCell<TopGrams> = RefCell::default();
+    static RUN: RefCell<Run> = RefCell::default();
+}
+
+/// Holds unless more characters than `threshold` allows are found by `count`, which has no answer if it is sure that the
+/// number passes.
+fn rule_share(
+    threshold: Threshold,
+    code: &'static str,
+    n_chars: f64,
+    count: impl FnOnce(&dyn Fn(usize) -> bool) -> Option<usize>,
+) -> Ruling {
+    let rule = |found: usize| threshold.at_most(code, found as f64 / n_chars);
+    count(&|found| rule(found).is_continue()).map_or(Ruling::Continue(()), rule)
 }
 
 impl Filter for GopherRepetition {
@@ -263,235 +277,8 @@ const REASONS: &[&str] = &[
     "repeated_10_grams",
 ];
 
-/// A text cut at every run of line feeds that begins with `cut`. Where the text begins or ends with such a run there
-/// is an empty piece, as `re.split` leaves it.
-fn pieces<'t>(text: &'t str, cut: &'static str) -> impl Iterator<Item = &'t str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let Some(at) = memmem::find(text.as_bytes(), cut.as_bytes()) else {
-            return rest.take();
-        };
-        rest = Some(text[at..].trim_start_matches('\n'));
-        Some(&text[..at])
-    })
-}
-
-/// How many of a document's pieces repeat an earlier one; the first copy is free.
-#[derive(Default)]
-pub(super) struct Duplicates {
-    n_pieces: usize,
-    n_duplicates: usize,
-    /// The characters of the duplicates.
-    pub(super) n_chars: usize,
-}
-
-impl Duplicates {
-    pub(super) fn among<'t>(pieces: impl Iterator<Item = &'t str>) -> Self {
-        let mut seen = HashSet::new();
-        let mut found = Self::default();
-        for piece in pieces {
-            found.n_pieces += 1;
-            if !seen.insert(xxh3_64(piece.as_bytes())) {
-                found.n_duplicates += 1;
-                found.n_chars += text::n_chars(piece);
-            }
-        }
-        found
-    }
-
-    fn share(&self) -> f64 {
-        self.n_duplicates as f64 / self.n_pieces as f64
-    }
-}
-
-/// The n-grams of a text, for one n after the other.
-struct Grams {
-    /// The hash of each word.
-    words: Vec<u64>,
-    /// The n-grams that can be part of a repeated longer one: where each begins, and its hash.
-    open: Vec<(usize, u64)>,
-    n: usize,
-}
-
-/// An n-gram, by where it was first seen.
-#[derive(Clone, Copy)]
-struct Gram {
-    first: usize,
-    count: usize,
-}
-
-impl Grams {
-    fn of_words(words: &[&str]) -> Self {
-        let words: Vec<u64> = words.iter().map(|word| xxh3_64(word.as_bytes())).collect();
-        let open = words.iter().copied().enumerate().collect();
-        Self { words, open, n: 1 }
-    }
-
-    /// Goes from n-grams to those one word longer, of which there must be one, and finds the most frequent one;
-    /// among equals, the first seen.
-    fn lengthen(&mut self) -> Gram {
-        // A longer n-gram can be repeated only if the n-gram that ends it is, too.
-        let with_next = self.open.windows(2).filter(|pair| pair[1].0 == pair[0].0 + 1).map(|pair| pair[0]);
-        let mut longer: Vec<(usize, u64)> =
-            with_next.map(|(at, hash)| (at, chain(hash, self.words[at + self.n]))).collect();
-        let repeats = Repeats::among(longer.iter().map(|&(_, hash)| hash));
-        longer.retain(|&(_, hash)| repeats.may_hold(hash));
-
-        let mut numbers = Numbers::with_capacity(longer.len());
-        let mut grams: Vec<Gram> = Vec::new();
-        let mut numbered = Vec::with_capacity(longer.len());
-        for &(at, hash) in &longer {
-            let (gram, is_new) = numbers.number(hash);
-            if is_new {
-                grams.push(Gram { first: at, count: 0 });
-            }
-            grams[gram].count += 1;
-            numbered.push(gram);
-        }
-        let is_repeated = numbered.into_iter().map(|gram| grams[gram].count > 1);
-        self.open =
-            longer.into_iter().zip(is_repeated).filter_map(|(gram, repeated)| repeated.then_some(gram)).collect();
-        self.n += 1;
-        // Where nothing is repeated every n-gram is as frequent as the first.
-        let unrepeated = Gram { first: 0, count: 1 };
-        grams.into_iter().fold(unrepeated, |top, gram| if gram.count > top.count { gram } else { top })
-    }
-}
-
-/// The hash of a sequence and one more word.
-fn chain(sequence: u64, word: u64) -> u64 {
-    (sequence ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(29).wrapping_add(word)
-}
-
-/// The words of a text written one after the other, with nothing between them.
-///
-/// That is how the published rule compares n-grams: `ab c` and `a bc` are the same.
-struct Run {
-    bytes: String,
-    /// Where each word begins, and the end.
-    starts: Vec<usize>,
-    /// The words from which on anything can be repeated, or repeat something.
-    open: Vec<usize>,
-}
-
-impl Run {
-    /// The fewest words of a repetition.
-    const MIN_WORDS: usize = 5;
-
-    /// The bytes looked at to tell whether anything can be repeated from a word on: those of five ideographs, and
-    /// of nearly all runs of five words in other scripts.
-    const PEEK: usize = 15;
-
-    fn of(words: &[&str]) -> Self {
-        let bytes = words.concat();
-        let mut starts = Vec::with_capacity(words.len() + 1);
-        let mut end = 0;
-        starts.push(end);
-        for word in words {
-            end += word.len();
-            starts.push(end);
-        }
-
-        let peeks: Vec<u64> =
-            starts.iter().map_while(|&start| bytes.as_bytes().get(start..start + Self::PEEK)).map(xxh3_64).collect();
-        let repeats = Repeats::among(peeks.iter().copied());
-        let may_repeat = |&word: &usize| {
-            // Where the shortest n-gram ends within the bytes looked at, they cannot tell.
-            let min_end = starts.get(word + Self::MIN_WORDS).copied().unwrap_or(end);
-            min_end - starts[word] < Self::PEEK || repeats.may_hold(peeks[word])
-        };
-        let open = (0..words.len()).filter(may_repeat).collect();
-        Self { bytes, starts, open }
-    }
-
-    /// The characters in n-grams, of at least [`Run::MIN_WORDS`] words, that repeat an earlier one. The text is
-    /// walked once: a repeated n-gram is stepped over, any other one is remembered and the walk goes on with the next
-    /// word.
-    fn n_repeated_chars(&self, n: usize) -> usize {
-        let mut seen = Numbers::with_capacity(self.open.len());
-        let mut n_chars = 0;
-        let mut next = 0;
-        for &word in self.open.iter().filter(|&word| word + n < self.starts.len()) {
-            if word < next {
-                continue;
-            }
-            let gram = &self.bytes[self.starts[word]..self.starts[word + n]];
-            let (_, is_new) = seen.number(xxh3_64(gram.as_bytes()));
-            if !is_new {
-                n_chars += text::n_chars(gram);
-                next = word + n;
-            }
-        }
-        n_chars
-    }
-}
-
-/// The hashes that occur more than once, and a few others: a filter of two bits a place (after Bloom), which settles
-/// most of a text without a hash table.
-struct Repeats {
-    once: Vec<u64>,
-    twice: Vec<u64>,
-}
-
-impl Repeats {
-    fn among(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
-        // Sixteen places a hash: one in sixteen shares its place by chance.
-        let n_places = (16 * hashes.len()).next_power_of_two().max(64);
-        let mut repeats = Self { once: vec![0; n_places / 64], twice: vec![0; n_places / 64] };
-        for hash in hashes {
-            let (at, bit) = repeats.place(hash);
-            repeats.twice[at] |= repeats.once[at] & bit;
-            repeats.once[at] |= bit;
-        }
-        repeats
-    }
-
-    /// Whether the hash may occur more than once. Never wrong about one that does.
-    fn may_hold(&self, hash: u64) -> bool {
-        let (at, bit) = self.place(hash);
-        self.twice[at] & bit != 0
-    }
-
-    fn place(&self, hash: u64) -> (usize, u64) {
-        ((hash >> 6) as usize & (self.once.len() - 1), 1 << (hash % 64))
-    }
-}
-
-/// Numbers things by their hashes, from 0 in the order they are first seen.
-struct Numbers {
-    /// A hash table of places in `hashes`, each one more than it is; 0 is free. At most half of it is taken.
-    slots: Vec<u32>,
-    hashes: Vec<u64>,
-}
-
-impl Numbers {
-    /// Room for `n` things.
-    fn with_capacity(n: usize) -> Self {
-        Self { slots: vec![0; (2 * n).next_power_of_two()], hashes: Vec::with_capacity(n) }
-    }
-
-    /// The number of the thing with this hash, and whether it is seen for the first time.
-    fn number(&mut self, hash: u64) -> (usize, bool) {
-        let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
-        while self.slots[slot] != 0 {
-            let number = self.slots[slot] as usize - 1;
-            if self.hashes[number] == hash {
-                return (number, false);
-            }
-            slot = (slot + 1) & mask;
-        }
-        self.hashes.push(hash);
-        self.slots[slot] = self.hashes.len() as u32;
-        (self.hashes.len() - 1, true)
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::filter::tests::judged_by;
 
@@ -601,52 +388,5 @@ pub(super) mod tests {
         let judged = GopherRepetition::default().judge(&Doc::bare(&text)).to_string();
         assert_eq!(judged, "duplicate_lines 0.8182 (threshold 0.3)");
         check("max_top_2_gram = 0.1\nmax_repeated_5_grams = 0.1", &text, "top_2_gram 0.35 (threshold 0.1)");
-    }
-
-    /// The published rule, word for word: the most frequent n-gram's length and count.
-    fn plain_top(words: &[&str], n: usize) -> usize {
-        let mut counts: Vec<(String, usize)> = Vec::new();
-        for gram in words.windows(n).map(|gram| gram.join(" ")) {
-            match counts.iter_mut().find(|(seen, _)| *seen == gram) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((gram, 1)),
-            }
-        }
-        let top = counts.iter().rev().max_by_key(|(_, count)| *count);
-        top.map_or(0, |(gram, count)| text::n_chars(gram) * count)
-    }
-
-    /// The published rule, word for word: the characters in repeated n-grams.
-    fn plain_repeated(words: &[&str], n: usize) -> usize {
-        let mut seen = Vec::new();
-        let (mut at, mut n_chars) = (0, 0);
-        while at + n <= words.len() {
-            let gram = words[at..at + n].concat();
-            if seen.contains(&gram) {
-                n_chars += text::n_chars(&gram);
-                at += n;
-            } else {
-                seen.push(gram);
-                at += 1;
-            }
-        }
-        n_chars
-    }
-
-    proptest! {
-        #[test]
-        fn the_fast_way_is_the_plain_way(words in prop::collection::vec("[ab]{1,3}|abcdefghij|[中文]", 0..80)) {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let mut grams = Grams::of_words(&words);
-            for n in 2..=4.min(words.len()) {
-                let top = grams.lengthen();
-                let gram = words[top.first..top.first + n].join(" ");
-                prop_assert_eq!(text::n_chars(&gram) * top.count, plain_top(&words, n), "top {}", n);
-            }
-            let run = Run::of(&words);
-            for n in 5..=10 {
-                prop_assert_eq!(run.n_repeated_chars(n), plain_repeated(&words, n), "repeated {}", n);
-            }
-        }
     }
 }

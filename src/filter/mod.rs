@@ -9,14 +9,17 @@ mod char_counts;
 pub mod char_ratio;
 pub mod chinese_lines;
 pub mod column_range;
+mod duplicates;
 pub mod fineweb_quality;
 pub mod garbled;
 #[cfg(test)]
 mod golden;
 pub mod gopher_quality;
 pub mod gopher_repetition;
+mod leftovers;
 pub mod line_rules;
 mod list_file;
+mod n_grams;
 pub mod symbol_ratio;
 pub mod threshold;
 pub mod url_filter;

@@ -247,6 +247,15 @@ impl Report {
         Ok(report)
     }
 
+    /// The columns in which no document that came to a stage had a value, though the stage looks at them: the stage's name
+    /// and the column's.
+    pub fn missing_columns(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.stages.iter().flat_map(|stage| {
+            let missing = stage.tally.columns.iter().filter(|(_, found)| !**found);
+            missing.map(|(column, _)| (stage.name.as_str(), column.as_str()))
+        })
+    }
+
     /// Rows in = rows kept + rows rejected, in every pass and over all; and every row that the input's footers
     /// promise was read or is reported as failed.
     fn check_conservation(&self, shards: &[Shard], passes: &[PassReport]) -> Result<()> {

@@ -20,21 +20,27 @@ const ASCII_WORDS: [&str; 5] = ["AT&T", "C#", "C++", "c#", "c++"];
 /// They are those of jieba 0.42.1 with its default dictionary and its model for unknown words
 /// (`jieba.cut(text, cut_all=False)`), as spaCy's Chinese tokenizer and through it datatrove 0.10 take them.
 pub fn words<'t>(text: &'t str, out: &mut Vec<&'t str>) {
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let end = if in_block(c) {
-            let end = rest.find(|c| !in_block(c)).unwrap_or(rest.len());
-            cut_block(&rest[..end], out);
-            end
-        } else {
-            let end = c.len_utf8();
-            if !text::is_space(c) {
-                out.push(&rest[..end]);
-            }
-            end
-        };
-        rest = &rest[end..];
+    for piece in pieces(text) {
+        if piece.starts_with(in_block) { cut_block(piece, out) } else { out.push(piece) }
     }
+}
+
+/// The runs that jieba looks for words in, and the other characters but white space, which are words.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let mut chars = rest.chars();
+            let c = chars.next()?;
+            let end =
+                if in_block(c) { rest.len() - chars.as_str().trim_start_matches(in_block).len() } else { c.len_utf8() };
+            let (piece, after) = rest.split_at(end);
+            rest = after;
+            if !text::is_space(c) {
+                return Some(piece);
+            }
+        }
+    })
 }
 
 /// Whether jieba looks for words in runs of such characters.

@@ -101,18 +101,37 @@ impl Tokenizer {
         }
         let mut words = Vec::new();
         self.words(text, &mut words);
-        sentences::n_sentences(text, &words)
+        self.n_sentences_of(text, &words)
     }
-}
 
-/// Where in a text a part of it begins.
-fn offset(text: &str, part: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
+    /// [`Tokenizer::n_sentences`] of a text by its words.
+    pub fn n_sentences_of(self, text: &str, words: &[&str]) -> usize {
+        match self {
+            Self::Units => text::n_sentences_of(words.iter().copied()),
+            _ => sentences::n_sentences(text, words),
+        }
+    }
+
+    /// Whether the words of a line are those that the whole text has there.
+    pub fn cuts_lines_alone(self) -> bool {
+        // The dictionaries may look at what is beside a line.
+        self != Self::Dictionary
+    }
+
+    /// A number of words that the text has at least, found at less cost than by cutting it. Where it is `enough`, there
+    /// may be more.
+    pub fn n_words_at_least(self, text: &str, enough: usize) -> usize {
+        match self {
+            Self::Units => text::words(text).take(enough).count(),
+            Self::Chinese => chinese::pieces(text).take(enough).count(),
+            _ => text.split(text::is_space).filter(|run| !run.is_empty()).take(enough).count(),
+        }
+    }
 }
 
 /// What lies between a part of a text and a later one.
 fn gap<'t>(text: &'t str, part: &str, next: &str) -> &'t str {
-    &text[offset(text, part) + part.len()..offset(text, next)]
+    &text[text::offset(text, part) + part.len()..text::offset(text, next)]
 }
 
 #[cfg(test)]
@@ -189,6 +208,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn lines_are_cut_alone(text in r"([a-c1.,'。中国人们 ]|[\n\r\x{b}\x{c}\x{1c}\x{85}\x{2028}]|don't|:\)|e\.g\.){0,40}") {
+            for tokenizer in ALL.into_iter().filter(|tokenizer| tokenizer.cuts_lines_alone()) {
+                let (mut words, mut of_lines) = (Vec::new(), Vec::new());
+                tokenizer.words(&text, &mut words);
+                text::lines(&text).for_each(|line| tokenizer.words(line, &mut of_lines));
+                prop_assert_eq!(words, of_lines, "{:?}", tokenizer);
+            }
+        }
+
+        #[test]
         fn words_are_all_of_a_text_but_its_white_space(text in r"(?s)\PC*|.*|[a-z0-9.,'中文ไทย \n]{0,60}") {
             for tokenizer in ALL {
                 let mut words = Vec::new();
@@ -196,10 +225,13 @@ mod tests {
                 let written: String = text.chars().filter(|&c| !text::is_space(c)).collect();
                 let of_words: String = words.concat().chars().filter(|&c| !text::is_space(c)).collect();
                 prop_assert_eq!(&of_words, &written, "{:?}", tokenizer);
-                for word in words {
-                    prop_assert!(!word.is_empty() && word.trim_matches(text::is_space) == word, "{tokenizer:?}: {word:?}");
+                for word in &words {
+                    prop_assert!(!word.is_empty() && word.trim_matches(text::is_space) == *word, "{tokenizer:?}: {word:?}");
                 }
                 prop_assert!(tokenizer.n_sentences(&text) >= 1);
+                let at_least = tokenizer.n_words_at_least(&text, usize::MAX);
+                prop_assert!(at_least <= words.len() && (at_least > 0 || words.is_empty()), "{tokenizer:?}");
+                prop_assert_eq!(tokenizer.n_words_at_least(&text, 1), at_least.min(1));
             }
         }
     }

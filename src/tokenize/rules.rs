@@ -8,10 +8,10 @@
 //! Time is linear in the text: what is looked at to place one cut is bounded, and what is not is looked at once.
 
 use super::chars::{ALPHA, BEFORE_STOP, CURRENCY, Classes, INFIX, LOWER, PREFIX, QUOTE, SUFFIX, UPPER, classes_of};
+use super::gap;
 use super::special::{Special, Specials};
 use super::url::is_url;
-use super::{gap, offset};
-use crate::text::is_space;
+use crate::text::{is_space, offset};
 
 /// The rules of a language.
 pub(super) struct Rules {

@@ -1,8 +1,9 @@
 //! How many sentences there are: the rule of spaCy 3.8's sentencizer (`pipeline/sentencizer.pyx`).
 
 use super::chars::{PUNCTUATION, TERMINAL, classes_of};
+use super::gap;
 use super::rules::has_white_space_word;
-use super::{gap, offset};
+use crate::text::offset;
 
 /// The number of sentences, at least 1. A sentence ends at a word that is a single mark such as `.`, `?` or `。`, and
 /// the next begins at the first word after it that is no such mark and not all punctuation.
