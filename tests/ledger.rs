@@ -23,6 +23,7 @@ fn shards(work: &Work, name: &str, texts: &[&str]) {
     write_lines(&work.path(name), lines(texts));
 }
 
+const THRESHOLD: f64 = 0.6;
 const TIME: &str = "--time 2026-11-22T08:30:00Z";
 
 #[test]
@@ -436,6 +437,44 @@ fn runs_are_compacted() {
     assert!(tagged("after") == before);
     assert_eq!(counts(&work, "after").into_values().collect::<Vec<_>>(), [1, 4, 0]);
     work.run("ledger verify used").ends_with(0);
+}
+
+/// With bands that propose every pair there is, a document that stays has uses if, and only if, it was used itself or is
+/// like one that was.
+#[test]
+fn all_that_are_like_a_used_one_inherit_and_no_others() {
+    let work = Work::new();
+    let documents = corpus::documents(81, 600);
+    let sets: Vec<_> = documents.iter().map(|document| corpus::shingles(&document.text)).collect();
+    let is_used = |i: usize| i % 5 == 4;
+    let expected = |i: usize| {
+        let like = |other: usize| {
+            is_used(other)
+                && (documents[i].text == documents[other].text || corpus::jaccard(&sets[i], &sets[other]) >= THRESHOLD)
+        };
+        (0..documents.len()).any(like)
+    };
+    let uses: BTreeMap<&str, bool> =
+        documents.iter().enumerate().map(|(i, document)| (&*document.id, expected(i))).collect();
+    let lines = |part: &[&corpus::Document]| part.iter().map(|document| corpus::line(document)).collect::<Vec<_>>();
+    let (used, others): (Vec<_>, Vec<_>) = documents.iter().enumerate().partition(|(i, _)| is_used(*i));
+    let [used, others] = [used, others].map(|part| part.into_iter().map(|(_, document)| document).collect::<Vec<_>>());
+    write_lines(&work.path("used.jsonl"), lines(&used));
+    write_lines(&work.path("used-first.jsonl"), lines(&[&used[..], &others].concat()));
+    write_lines(&work.path("used-last.jsonl"), lines(&[&others[..], &used].concat()));
+    work.run(&format!("ledger record used used.jsonl --run a {TIME}")).ends_with(0);
+    for (order, mode) in [("first", "annotate"), ("first", "drop"), ("last", "drop")] {
+        let minhash = format!("threshold = {THRESHOLD}\nbands = 100\nrows = 1\nleaders = 1000\nmode = '{mode}'");
+        let reuse = "[[stage]]\nuse = 'reuse'\nledger = 'used'\n";
+        work.write("p.toml", format!("[[stage]]\nuse = 'minhash'\n{minhash}\n{reuse}"));
+        let out = format!("{order}-{mode}");
+        work.run(&format!("run p.toml --input used-{order}.jsonl --output {out}")).ends_with(0);
+        let found = counts(&work, &out);
+        assert!(found.len() > 100, "{}", found.len());
+        for (id, n) in &found {
+            assert_eq!(*n > 0, uses[&**id], "{id} has {n} uses in {out}");
+        }
+    }
 }
 
 #[test]

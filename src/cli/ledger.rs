@@ -401,8 +401,8 @@ impl Verify {
         let strays = used.strays()?;
         if let Some(first) = strays.first() {
             tracing::warn!(
-                "{} of no run (like {first}): of a recording that is under way, or was broken off; \
-                 what is of none can be removed",
+                "{} of no run (like {first}): of a recording that is under way, or of one that was broken \
+                 off and can be removed",
                 several(strays.len() as u64, "file")
             );
         }

@@ -136,7 +136,8 @@ pub(crate) fn write_lines(folder: &Path, documents: &[Document], n_files: usize)
     }
 }
 
-fn line(document: &Document) -> String {
+/// A document as a line of JSON.
+pub(crate) fn line(document: &Document) -> String {
     let Document { id, text, source, score } = document;
     serde_json::json!({ "id": id, "text": text, "source": source, "score": score }).to_string()
 }
