@@ -17,8 +17,8 @@ use crate::text;
 #[derive(Default)]
 pub(super) struct TopGrams {
     words: Vec<Word>,
-    /// For pairs and triples, if it is known: what the most frequent one cannot exceed.
-    most: [Option<usize>; 2],
+    /// For two, three and four words, if it is known: what the most frequent n-gram cannot exceed.
+    most: [Option<usize>; 3],
     hashes: Vec<u64>,
     marks: Marks,
     numbers: Numbers,
@@ -44,7 +44,7 @@ impl TopGrams {
     pub(super) fn take(&mut self, text: &str, words: &[&str]) {
         self.words.clear();
         self.words.extend(words.iter().map(|word| Word::of(text.as_bytes(), text::offset(text, word), word.len())));
-        self.most = [None; 2];
+        self.most = [None; 3];
     }
 
     /// Gives room back that only few texts need.
@@ -67,7 +67,7 @@ impl TopGrams {
             3 => pass(2 * self.most(2)) || pass(self.most(3)),
             // In four words there are two pairs and a blank, and of a pair's characters a third at most are blanks; or a
             // triple, and less than a pair.
-            4 => pass(2 * self.most(2) + self.most(2) / 3) || pass(self.most(3) + self.most(2)),
+            4 => pass(2 * self.most(2) + self.most(2) / 3) || pass(self.most(3) + self.most(2)) || pass(self.most(4)),
             _ => false,
         };
         (!is_sure).then(|| self.count(n))
