@@ -327,6 +327,7 @@ impl<'t> Walk<'t, '_> {
                 tally.look_for(&need.column, || match need.kind {
                     NeedKind::String => self.columns.string(&need.column).is_some(),
                     NeedKind::Number => self.columns.number(&need.column).is_some(),
+                    NeedKind::Key => self.columns.key(&need.column).is_some(),
                 });
             }
             if !spec.when.matches(self.columns) {
