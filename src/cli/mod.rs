@@ -15,6 +15,7 @@ pub mod dedup;
 #[cfg(feature = "cluster")]
 pub mod executor;
 pub mod index;
+pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;
@@ -54,6 +55,7 @@ enum Command {
     Dedup(dedup::Dedup),
     Index(index::Index),
     Report(report::Report),
+    Plan(plan::Plan),
     Check(check::Check),
     Stages(stages::Stages),
     Try(r#try::Try),
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Dedup(command) => command.run(cli.log),
         Command::Index(command) => command.run(cli.log),
         Command::Report(command) => command.run(),
+        Command::Plan(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Stages(command) => command.run(),
         Command::Try(command) => command.run(),
