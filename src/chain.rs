@@ -49,6 +49,7 @@ pub struct Chain {
     /// The source columns beside the text that stages look at.
     strings: Vec<String>,
     numbers: Vec<String>,
+    keys: Vec<String>,
 }
 
 /// What happens to a document next.
@@ -145,11 +146,20 @@ impl Chain {
         if counted && !numbers.iter().any(|column| column == TOKEN_COUNT) {
             numbers.push(TOKEN_COUNT.to_owned());
         }
+        let mut keys: Vec<String> = pass
+            .emits
+            .iter()
+            .flat_map(|&index| corpus(&pipeline.stages[index]).looks_at())
+            .map(|column| (*column).to_owned())
+            .collect();
+        keys.sort();
+        keys.dedup();
+        keys.retain(|column| layout.is_read_from_source(column));
         strings.retain(|column| layout.is_read_from_source(column));
         numbers.retain(|column| layout.is_read_from_source(column));
         let sizes = !emits.is_empty() && pipeline.recut_stage().is_some();
         let estimates = pipeline.stages.iter().any(|spec| spec.stage.estimates_tokens());
-        Ok(Self { steps, emits, writes: pass.writes, sizes, estimates, layout, strings, numbers, pipeline })
+        Ok(Self { steps, emits, writes: pass.writes, sizes, estimates, layout, strings, numbers, keys, pipeline })
     }
 
     /// The schema of the documents that stay.
@@ -169,7 +179,7 @@ impl Chain {
 
     /// The columns of the source that it looks at, beside the text. A pass that leaves no documents needs no others.
     pub fn columns_read(&self) -> Vec<String> {
-        self.strings.iter().chain(&self.numbers).cloned().collect()
+        self.strings.iter().chain(&self.numbers).chain(&self.keys).cloned().collect()
     }
 
     /// Takes a batch of the source through the stages. `bad` are the rows that are no documents; `rulings`
@@ -183,7 +193,7 @@ impl Chain {
         let n_rows = batch.num_rows();
         let failed = |error| Error::io("a batch", error);
         let texts = Strings::new(batch.column(self.layout.text)).map_err(failed)?;
-        let beside = Beside::new(batch, &self.strings, &self.numbers).map_err(failed)?;
+        let beside = Beside::new(batch, &self.strings, &self.numbers, &self.keys).map_err(failed)?;
         let cells = Cells::new(n_rows, self.layout.added.len());
         let mut tallies: Vec<StageTally> = vec![StageTally::default(); self.pipeline.stages.len()];
         let mut tally = Tally { rows_in: n_rows as u64, ..Tally::default() };

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
+use arrow::temporal_conversions::timestamp_ms_to_datetime;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::canonical::canonical;
@@ -103,6 +104,10 @@ pub trait Columns {
     fn string(&self, column: &str) -> Option<&str>;
     /// The value of a number column; `None` where it is null or the column is not one of numbers.
     fn number(&self, column: &str) -> Option<f64>;
+    /// The value of a column of content keys; `None` where it is null or the column is not one of keys.
+    fn key(&self, _column: &str) -> Option<ContentKey> {
+        None
+    }
 }
 
 /// No columns at all: a bare text, as `trommel try` and the unit tests have it.
@@ -219,6 +224,8 @@ pub enum Value {
     F64(f64),
     /// For `FixedSizeBinary(16)` columns.
     Key(ContentKey),
+    /// For `Timestamp(Millisecond)` columns: milliseconds since the beginning of 1970, universal time.
+    Time(i64),
 }
 
 impl std::fmt::Display for Value {
@@ -229,6 +236,10 @@ impl std::fmt::Display for Value {
             Self::U32(n) => write!(f, "{n}"),
             Self::F32(x) => write!(f, "{x:.3}"),
             Self::F64(x) => write!(f, "{x:.3}"),
+            Self::Time(millis) => {
+                let time = timestamp_ms_to_datetime(*millis).unwrap_or_default();
+                write!(f, "{}", time.format("%Y-%m-%dT%H:%M:%SZ"))
+            }
             Self::Key(key) => key.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
         }
     }

@@ -247,7 +247,8 @@ impl Pipeline {
     }
 
     /// Checks a pipeline given as a table of `input`, `output` and a list `stage`.
-    pub fn from_table(table: toml::Table, place: &str) -> Result<Self> {
+    pub fn from_table(mut table: toml::Table, place: &str) -> Result<Self> {
+        link_all(&mut table);
         let mut written = table.clone();
         if table.get("stage").is_some_and(|stage| !stage.is_array()) {
             return Err(Error::refused(format!("{place}: `stage` is a list; each stage begins with `[[stage]]`")));
@@ -524,6 +525,39 @@ fn pin(table: &mut toml::Table, stages: &[StageSpec]) {
     let tables = table.get_mut("stage").and_then(toml::Value::as_array_mut).into_iter().flatten();
     for (table, spec) in tables.filter_map(toml::Value::as_table_mut).zip(stages) {
         table.extend(spec.stage.pins().into_iter().map(|(name, value)| (name.to_owned(), toml::Value::String(value))));
+    }
+}
+
+/// Lets a run that is continued find outside of its pipeline what it found when it began, where that may have become more
+/// since: what `known` says, the pipeline as the run has noted it, of the ledger of a stage in `table`.
+pub fn keep_pins(table: &mut toml::Table, known: &str) {
+    let Ok(known) = serde_json::from_str::<serde_json::Value>(known) else { return };
+    let known = known["stage"].as_array().into_iter().flatten();
+    let stages = table.get_mut("stage").and_then(toml::Value::as_array_mut).into_iter().flatten();
+    for (stage, known) in stages.filter_map(toml::Value::as_table_mut).zip(known) {
+        let said = |key: &str| stage.get(key).and_then(toml::Value::as_str) == known[key].as_str();
+        if said("use")
+            && said("ledger")
+            && stage.contains_key("ledger")
+            && let Some(pinned) = known["pinned"].as_str()
+        {
+            stage.entry("pinned").or_insert_with(|| pinned.into());
+        }
+    }
+}
+
+/// Has deduplication before a `reuse` with a ledger take note of all that is alike, unless the pipeline says otherwise.
+fn link_all(table: &mut toml::Table) {
+    let stages = table.get_mut("stage").and_then(toml::Value::as_array_mut).into_iter().flatten().rev();
+    let mut wanted = false;
+    for stage in stages.filter_map(toml::Value::as_table_mut) {
+        match stage.get("use").and_then(toml::Value::as_str) {
+            Some("reuse") => wanted |= stage.contains_key("ledger"),
+            Some("minhash") if wanted => {
+                stage.entry("links").or_insert_with(|| "all".into());
+            }
+            _ => {}
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
@@ -171,6 +172,16 @@ pub trait CorpusStage: Send + Sync {
     /// The input column that [`CorpusStage::rank`] looks at; a document without it has the last rank there is.
     fn ranks_by(&self) -> Option<Need> {
         None
+    }
+
+    /// Columns of content keys that it looks at where they are there.
+    fn looks_at(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// As [`Annotator::pins`].
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 
     /// How many kinds of keys it sends; keys of different sections never meet.
@@ -369,6 +380,17 @@ pub struct Known {
     pub copy: bool,
 }
 
+/// A key that a document has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// The key.
+    pub key: u128,
+    /// The document.
+    pub doc: DocId,
+    /// Whether no stage of this exchange has dropped it so far.
+    pub stays: bool,
+}
+
 /// A ruling to drop a document for another one that stands for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Duplicate {
@@ -476,6 +498,21 @@ pub trait Exchange {
 
     /// Gives a document a number, which [`CorpusStage::annotate`] turns into columns. At most once per document and stage.
     fn give(&mut self, doc: DocId, value: u64) -> Result<()>;
+
+    /// All keys of a section, in order, those of documents that were dropped as well.
+    fn keys_sent(&mut self, section: usize) -> Result<Rows<Sent>>;
+
+    /// Takes note of two documents that are alike, for stages after this one and for [later runs](Exchange::links). Both
+    /// have sent their content keys to section 0 of a deduplicating stage.
+    fn link(&mut self, edge: Edge) -> Result<()>;
+
+    /// The texts that are alike, by content keys, both ways round, in order: as far as stages before this one have taken
+    /// note of them, as this run and those in the folders `runs` have dropped one for the other, and as these have taken
+    /// note.
+    fn links(&mut self, runs: &[String]) -> Result<Rows<(u128, u128)>>;
+
+    /// A folder for temporary files, and the bytes that may be held beside what the exchange holds itself.
+    fn room(&self) -> (PathBuf, usize);
 
     /// Leaves a number for the report, under the stage that calls. Those of the same name are added up.
     fn note(&mut self, what: &'static str, value: u64);
@@ -679,7 +716,8 @@ impl Stage {
         match self {
             Self::Filter(stage) => stage.pins(),
             Self::Annotate(stage) => stage.pins(),
-            Self::Normalize(_) | Self::Edit(_) | Self::Corpus(_) => Vec::new(),
+            Self::Corpus(stage) => stage.pins(),
+            Self::Normalize(_) | Self::Edit(_) => Vec::new(),
         }
     }
 

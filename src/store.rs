@@ -25,6 +25,7 @@ use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutMode, UpdateVe
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 use url::Url;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 
@@ -394,6 +395,31 @@ impl Folder {
         upload.finish().map(|_| ())
     }
 
+    /// Writes a small file, whole or not at all, unless there is one already. Says whether it is now the one that was to be
+    /// written: of many who try at once one succeeds, and those who would have written the same bytes to a bucket.
+    pub fn write_new(&self, path: &str, bytes: impl Into<Bytes>) -> Result<bool> {
+        let bytes = bytes.into();
+        if let Some(target) = self.local_of(path) {
+            let mut sink = LocalSink::create(target)?;
+            let written = sink.file.write_all(&bytes).and_then(|()| sink.finish_new());
+            let removed = fs::remove_file(&sink.partial);
+            return match written.and_then(|new| removed.map(|()| new)) {
+                Ok(new) => Ok(new),
+                Err(error) => Err(Error::io(self.name_of(path), error)),
+            };
+        }
+        let object = self.object(path);
+        let put = self.store.put_opts(&object, bytes.clone().into(), PutMode::Create.into());
+        match runtime().block_on(put) {
+            Ok(_) => Ok(true),
+            // Perhaps by us: an answer that got lost is asked for again.
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                Ok(self.read(path)?.is_some_and(|there| there == bytes))
+            }
+            Err(error) => Err(remote_error(self.name_of(path), &error)),
+        }
+    }
+
     /// Begins a file that becomes visible, whole, when it is finished; dropped before, it leaves nothing.
     pub fn create(&self, path: &str) -> Result<Upload> {
         let name = self.name_of(path);
@@ -578,6 +604,18 @@ impl LocalSink {
         fs::rename(&self.partial, &self.target)?;
         File::open(self.target.parent().unwrap_or(Path::new("/")))?.sync_all()
     }
+
+    /// Likewise, but leaves a file alone that is there already, and says whether there was none.
+    fn finish_new(&mut self) -> io::Result<bool> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()?;
+        match fs::hard_link(&self.partial, &self.target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            linked => linked?,
+        }
+        File::open(self.target.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+        Ok(true)
+    }
 }
 
 impl Upload {
@@ -621,6 +659,36 @@ impl Drop for Upload {
             Some(Sink::Remote(mut writer)) => drop(runtime().block_on(writer.abort())),
             None => {}
         }
+    }
+}
+
+/// A file being written, and the hash of what was written so far.
+pub struct Summed {
+    upload: Upload,
+    hash: Xxh3,
+}
+
+impl Summed {
+    /// A file that nothing was written to yet.
+    pub fn new(upload: Upload) -> Self {
+        Self { upload, hash: Xxh3::new() }
+    }
+
+    /// Makes the file visible and returns its size and the xxh3-128 of its bytes.
+    pub fn finish(self) -> Result<(u64, u128)> {
+        Ok((self.upload.finish()?, self.hash.digest128()))
+    }
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.upload.write(bytes)?;
+        self.hash.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.upload.flush()
     }
 }
 
@@ -681,6 +749,21 @@ pub(crate) mod tests {
         assert_eq!(folder.read("a/b.txt").expect("read").as_deref(), Some(&b"half whole"[..]));
         let paths: Vec<_> = folder.list().expect("listed").into_iter().map(|found| found.path).collect();
         assert_eq!(paths, ["a/b.txt"]);
+    }
+
+    #[test]
+    fn a_new_file_is_written_once() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder::local(dir.path()).expect("a folder");
+        let done: Vec<_> = std::thread::scope(|threads| {
+            let write = |n: usize| folder.write_new("a/x", n.to_string()).expect("a disk with links");
+            let threads: Vec<_> = (0..8).map(|n| threads.spawn(move || write(n))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let winner = done.iter().position(|new| *new).expect("one is the first");
+        assert_eq!(done.iter().filter(|new| **new).count(), 1);
+        assert_eq!(folder.read("a/x").expect("read").as_deref(), Some(winner.to_string().as_bytes()));
+        assert_eq!(folder.list().expect("listed").len(), 1, "nothing half-written stays");
     }
 
     #[test]

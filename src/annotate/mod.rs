@@ -72,6 +72,7 @@ mod tests {
                         Value::U32(_) => column.data_type() == &arrow::datatypes::DataType::UInt32,
                         Value::F32(x) => column.data_type() == &arrow::datatypes::DataType::Float32 && x.is_finite(),
                         Value::F64(x) => column.data_type() == &arrow::datatypes::DataType::Float64 && x.is_finite(),
+                        Value::Time(_) => column.data_type().is_temporal(),
                         Value::Key(_) => column.data_type() == &crate::stage::key_type(),
                     };
                     prop_assert!(fits, "{}: {value} in {column}", entry.name);

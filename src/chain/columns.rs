@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeBinaryBuilder, Float32Builder, Float64Array, Float64Builder, LargeStringArray,
-    LargeStringBuilder, RecordBatch, StringBuilder, StringViewBuilder, UInt32Builder,
+    LargeStringBuilder, RecordBatch, StringBuilder, StringViewBuilder, TimestampMillisecondBuilder, UInt32Builder,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, TimeUnit};
 
 use crate::doc::{Columns, ContentKey, Value};
 use crate::error::{Error, Result};
+use crate::reuse::key_column::KeyColumn;
 
 /// The columns beside the text that stages look at, for a whole batch.
 pub(super) struct Beside<'t> {
     strings: Vec<(&'t str, LargeStringArray)>,
     numbers: Vec<(&'t str, Float64Array)>,
+    keys: Vec<(&'t str, KeyColumn)>,
 }
 
 impl<'t> Beside<'t> {
@@ -24,17 +26,24 @@ impl<'t> Beside<'t> {
         batch: &RecordBatch,
         strings: &'t [String],
         numbers: &'t [String],
+        keys: &'t [String],
     ) -> Result<Self, arrow::error::ArrowError> {
         let column = |name: &str, data_type: &DataType| {
             let index = batch.schema_ref().index_of(name)?;
             cast(batch.column(index), data_type)
         };
-        let mut beside = Self { strings: Vec::new(), numbers: Vec::new() };
+        let mut beside = Self { strings: Vec::new(), numbers: Vec::new(), keys: Vec::new() };
         for name in strings {
             beside.strings.push((name, column(name, &DataType::LargeUtf8)?.as_string::<i64>().clone()));
         }
         for name in numbers {
             beside.numbers.push((name, column(name, &DataType::Float64)?.as_primitive::<Float64Type>().clone()));
+        }
+        for name in keys {
+            // What is no column of keys has none.
+            if let Ok(column) = KeyColumn::new(batch.column(batch.schema_ref().index_of(name)?)) {
+                beside.keys.push((name, column));
+            }
         }
         Ok(beside)
     }
@@ -101,6 +110,13 @@ impl Columns for Row<'_> {
         }
         let (_, array) = self.beside.numbers.iter().find(|(name, _)| *name == column)?;
         array.is_valid(self.row).then(|| array.value(self.row))
+    }
+
+    fn key(&self, column: &str) -> Option<ContentKey> {
+        if let Some(Value::Key(key)) = self.added(column) {
+            return Some(*key);
+        }
+        self.beside.keys.iter().find(|(name, _)| *name == column)?.1.get(self.row)
     }
 }
 
@@ -185,6 +201,14 @@ fn value_column<'t>(field: &Field, values: impl Iterator<Item = Option<&'t Value
             let mut builder = Float64Builder::new();
             values.for_each(|value| match value {
                 Some(Value::F64(value)) => builder.append_value(*value),
+                _ => builder.append_null(),
+            });
+            Arc::new(builder.finish())
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, zone) => {
+            let mut builder = TimestampMillisecondBuilder::new().with_timezone_opt(zone.clone());
+            values.for_each(|value| match value {
+                Some(Value::Time(value)) => builder.append_value(*value),
                 _ => builder.append_null(),
             });
             Arc::new(builder.finish())

@@ -15,6 +15,7 @@ pub mod dedup;
 #[cfg(feature = "cluster")]
 pub mod executor;
 pub mod index;
+pub mod ledger;
 pub mod plan;
 pub mod progress;
 pub mod report;
@@ -22,6 +23,7 @@ pub mod run;
 #[cfg(feature = "cluster")]
 pub mod scheduler;
 pub mod stages;
+pub mod tag;
 pub mod train;
 pub mod r#try;
 
@@ -54,6 +56,8 @@ enum Command {
     Run(run::Run),
     Dedup(dedup::Dedup),
     Index(index::Index),
+    Ledger(ledger::Ledger),
+    Tag(tag::Tag),
     Report(report::Report),
     Plan(plan::Plan),
     Check(check::Check),
@@ -82,6 +86,8 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(cli.log),
         Command::Dedup(command) => command.run(cli.log),
         Command::Index(command) => command.run(cli.log),
+        Command::Ledger(command) => command.run(),
+        Command::Tag(command) => command.run(cli.log),
         Command::Report(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Check(command) => command.run(),

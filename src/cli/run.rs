@@ -17,8 +17,9 @@ use crate::engine::local::Local;
 use crate::engine::recut::Recut;
 use crate::engine::{self, Engine};
 use crate::error::Error;
-use crate::pipeline::{OutputFormat, Pipeline, Rejects};
+use crate::pipeline::{OutputFormat, Pipeline, Rejects, keep_pins};
 use crate::report::table::{bytes, said};
+use crate::run_dir::{Identity, RunDir};
 use crate::store::Folder;
 
 /// Takes a corpus through a pipeline.
@@ -209,6 +210,9 @@ impl Work {
         recut: Option<Recut>,
     ) -> anyhow::Result<engine::Run> {
         self.columns.over(&mut table);
+        if let Some(known) = RunDir::new(Folder::parse(output)?).read_json::<Identity>("_trommel/run.json")? {
+            keep_pins(&mut table, &known.pipeline);
+        }
         let pipeline = Arc::new(Pipeline::from_table(table, place)?);
         let inputs = if inputs.is_empty() { &pipeline.input.files } else { inputs }.to_vec();
         if inputs.is_empty() {

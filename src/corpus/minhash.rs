@@ -26,7 +26,10 @@ use crate::corpus::shingle::{Shingler, Unit};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys};
 use crate::doc::{Doc, Value, canonical_key};
 use crate::error::Result;
-use crate::stage::{CorpusStage, Duplicates, Edge, Exchange, IndexUse, Need, PairJudge, Rows, Ruled, Settings, Target};
+use crate::stage::{
+    CorpusStage, Duplicates, Edge, Exchange, IndexUse, Known, Need, Pair, PairJudge, Ranked, Rows, Ruled, Settings,
+    Target,
+};
 
 /// Keeps one of each set of documents whose similarity is at least `threshold`.
 ///
@@ -113,6 +116,22 @@ pub struct MinHash {
     /// Documents of the index always stay, whatever `keep` would say of them. Needed for `against` where `keep` is
     /// not `"first"`.
     pub earlier_wins: bool,
+    /// What stays known of pairs of like texts when their documents have gone, so that a text can inherit the uses of
+    /// one that it is like: `"anchors"`, of each dropped document the one that it went for, or `"all"`, every pair. The
+    /// latter is taken by itself where a stage `reuse` with a ledger comes later in the pipeline. It compares documents
+    /// that go anyway, and so takes longer.
+    pub links: Links,
+}
+
+/// Which pairs of like texts stay known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Links {
+    /// Those of a dropped document and the one that it went for.
+    #[default]
+    Anchors,
+    /// All that are alike.
+    All,
 }
 
 /// How a proposed pair is judged.
@@ -163,6 +182,7 @@ impl Default for MinHash {
             index: None,
             run_name: None,
             earlier_wins: false,
+            links: Links::default(),
         }
     }
 }
@@ -234,6 +254,7 @@ impl Settings for MinHash {
                 earlier: index.as_ref().is_some_and(|index| index.reads),
             })?,
             index,
+            links: self.links,
         })
     }
 }
@@ -277,6 +298,7 @@ pub struct MinHashStage {
     clusters: Clustering,
     duplicates: Duplicates,
     index: Option<IndexUse>,
+    links: Links,
 }
 
 /// What a thread needs for one document, kept for the next.
@@ -387,6 +409,10 @@ impl CorpusStage for MinHashStage {
         };
         let copies = exchange.scan_by_first(&copies)?;
         let threshold = self.final_threshold(exchange)?;
+        if self.links == Links::All {
+            let edges = scan(exchange)?;
+            self.link(exchange, edges, threshold)?;
+        }
         let mut copies = Copies::new(copies, threshold, drops);
         let dropped = match self.clusters {
             Clustering::Anchors => anchors::rule(exchange, threshold, edges, &mut copies)?,
@@ -434,6 +460,25 @@ impl CorpusStage for MinHashStage {
 }
 
 impl MinHashStage {
+    /// Takes note of all that is alike.
+    fn link(&self, exchange: &mut dyn Exchange, edges: Rows<Edge>, threshold: f64) -> Result<()> {
+        for edge in edges {
+            let edge = edge?;
+            // A similarity that nobody measured passes.
+            if edge.similarity >= threshold || edge.similarity.is_nan() {
+                exchange.link(edge)?;
+            }
+        }
+        if self.index.as_ref().is_some_and(|index| index.reads) {
+            for known in exchange.known()? {
+                let Known { doc, kept, similarity, .. } = known?;
+                let [first, second] = [kept, doc].map(|doc| Ranked { rank: 0, doc });
+                exchange.link(Edge { pair: Pair { first, second }, similarity })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The threshold, or the one that keeps the target.
     fn final_threshold(&self, exchange: &mut dyn Exchange) -> Result<f64> {
         self.target.map_or(Ok(self.threshold), |target| exchange.choose(target))
@@ -469,7 +514,8 @@ impl PairJudge for MinHashStage {
 
     fn settles_at(&self) -> Option<f64> {
         // Other thresholds, chains and an audit ask for every pair.
-        let all = self.records || self.clusters == Clustering::Components || self.audit.0 > 0;
+        let all =
+            self.records || self.clusters == Clustering::Components || self.audit.0 > 0 || self.links == Links::All;
         (!all).then_some(self.threshold)
     }
 

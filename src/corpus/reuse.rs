@@ -1,31 +1,42 @@
-//! Says how often each document was used in training, and what a further use is worth.
+//! Says how often each document was used in training, when it was last, and what a further use is worth.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Int64Type};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::doc::{ContentKey, Doc, DocId, Value, content_key};
-use crate::error::{Error, Result};
+use crate::doc::{Doc, Value, content_key};
+use crate::error::Result;
+use crate::exchange::group::Room;
+use crate::exchange::sort::SpillDir;
+use crate::reuse::ledger::{Ledger, Pin, Run};
+use crate::reuse::recall::{Corpus, recall};
+use crate::reuse::time::Time;
 use crate::reuse::weight::{Curve, Weight};
-use crate::stage::{CorpusStage, EXTERNAL, Exchange, Ruled, Settings, key_type};
+use crate::stage::{CorpusStage, Exchange, Need, NeedKind, Ruled, Settings};
 
-/// Adds `reuse_count`, the uses of each document in training so far, and `sampling_weight`, what a further
-/// use is worth.
+/// Adds `reuse_count`, the uses of each document in training so far, `last_used`, when the last of them was, and
+/// `sampling_weight`, what a further use is worth.
 ///
-/// Documents are recognised by their text: as it is here, or as this pass first read it.
+/// What was used is known from a ledger (`trommel ledger record`). A document is found in it by its text as it is here; by
+/// the column `origin_key`, or without one by the text as this pass has first read it; and by both where these are the
+/// origin of what was used. It also inherits the uses of every text that it is directly known to be like: a near duplicate
+/// that a deduplicating stage before this one has compared it with, in this run or in those of `links`, and the
+/// `matched_key` that an index has found for it. Each text counts once, in however many ways it is found.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reuse {
-    /// A Parquet file with a row for each use or sum of uses: `key` (content key, 16 bytes) and `uses`
-    /// (an integer). Rows of the same key are added up. Without a file nothing counts as used.
-    pub uses: Option<PathBuf>,
+    /// The ledger: a folder or a URL. Without one nothing counts as used.
+    pub ledger: Option<String>,
+    /// The runs of the ledger that count, by their names: those of one line of models, for example. Not set: all of them.
+    pub runs: Option<Vec<String>>,
+    /// The manifests of the runs that count, as a run notes them when it begins: so that it is continued with the same when
+    /// others have been recorded.
+    pub pinned: Option<String>,
+    /// The output folders of earlier runs whose links count: which texts their deduplication has found to be alike.
+    pub links: Vec<String>,
     /// How the worth falls with the uses: `"repeat_value"`, `"linear"`, `"cap"` or `"none"`.
     pub curve: Curve,
     /// For `repeat_value`: after how many repeats a further one is worth 1/e of a first use. Muennighoff
@@ -34,146 +45,263 @@ pub struct Reuse {
     /// The uses from which on the weight is 0. Muennighoff et al. 2023: up to 4 epochs are nearly as good
     /// as fresh data.
     pub cap: u32,
+    /// Columns of numbers that the weight is multiplied by: that of a quality classifier, for example. A document without
+    /// such a number, or with one below 0, has the weight 0.
+    pub times: Vec<String>,
+    /// What the weight is multiplied by for each source, like `{ wiki = 3.0, web = 0.5 }`; 1 for those that are not named.
+    /// As in mixtures by hand, of GPT-3 (Brown et al. 2020, table 2.2) for example.
+    pub source_weights: BTreeMap<String, f64>,
+    /// The column that names a document's source.
+    pub source_column: Option<String>,
 }
 
 impl Default for Reuse {
     fn default() -> Self {
         let Weight { curve, r_star, cap } = Weight::default();
-        Self { uses: None, curve, r_star, cap }
+        Self {
+            ledger: None,
+            runs: None,
+            pinned: None,
+            links: Vec::new(),
+            curve,
+            r_star,
+            cap,
+            times: Vec::new(),
+            source_weights: BTreeMap::new(),
+            source_column: None,
+        }
     }
 }
 
 impl Settings for Reuse {
     const NAME: &'static str = "reuse";
-    const ABOUT: &'static str = "adds reuse_count and sampling_weight: uses so far, and what one more is worth";
+    const ABOUT: &'static str = "adds reuse_count, last_used and sampling_weight: uses so far, what one more is worth";
     type Stage = ReuseStage;
 
     fn build(self) -> Result<ReuseStage, String> {
         let weight = Weight { curve: self.curve, r_star: self.r_star, cap: self.cap }.checked()?;
-        Ok(ReuseStage { uses: self.uses, weight })
+        if let Some((source, factor)) =
+            self.source_weights.iter().find(|(_, factor)| !(factor.is_finite() && **factor >= 0.0))
+        {
+            return Err(format!("`source_weights` has {factor} for {source:?}, expected a number from 0 up"));
+        }
+        if self.source_column.is_some() && self.source_weights.is_empty() {
+            return Err("`source_column` is for `source_weights`, which is not set".to_owned());
+        }
+        if self.ledger.is_none() && (self.runs.is_some() || self.pinned.is_some()) {
+            return Err("`runs` are those of a `ledger`, and there is none".to_owned());
+        }
+        let pins = match (&self.ledger, &self.pinned) {
+            (None, _) => Vec::new(),
+            // What was pinned is looked for when it is read, by the machine that does.
+            (Some(_), Some(pinned)) => parse_pins(pinned)?,
+            (Some(address), None) => {
+                let ledger = Ledger::open(address).map_err(|error| error.to_string())?;
+                let named = |run: &String| ledger.run(run).map(|run| run.manifest.run.clone());
+                let chosen = self.runs.as_ref().map(|runs| runs.iter().map(named).collect::<Result<Vec<_>>>());
+                let chosen = chosen.transpose().map_err(|error| error.to_string())?;
+                let counts = |pin: &Pin| chosen.as_ref().is_none_or(|chosen| chosen.contains(&pin.run));
+                ledger.pin().into_iter().filter(counts).collect()
+            }
+        };
+        let source_column = self.source_column.unwrap_or_else(|| "source".to_owned());
+        let sources = Sources { weights: self.source_weights, column: source_column };
+        Ok(ReuseStage { ledger: self.ledger, pins, links: self.links, weight, times: self.times, sources })
     }
 }
 
 /// [`Reuse`], checked.
 #[derive(Debug, Clone)]
 pub struct ReuseStage {
-    uses: Option<PathBuf>,
+    ledger: Option<String>,
+    pins: Vec<Pin>,
+    links: Vec<String>,
     weight: Weight,
+    times: Vec<String>,
+    sources: Sources,
 }
+
+/// What sources are worth.
+#[derive(Debug, Clone)]
+struct Sources {
+    weights: BTreeMap<String, f64>,
+    column: String,
+}
+
+/// The kinds of keys.
+const CONTENT: usize = 0;
+const ORIGIN: usize = 1;
+const MATCHED: usize = 2;
+
+/// The bits of the uses that a document is given; above them are the seconds of the last one.
+const USES_BITS: u32 = u64::BITS - Time::BITS;
 
 impl CorpusStage for ReuseStage {
     fn columns(&self) -> Vec<Field> {
-        vec![Field::new("reuse_count", DataType::UInt32, true), Field::new("sampling_weight", DataType::Float32, true)]
+        let time = DataType::Timestamp(TimeUnit::Millisecond, Some(Arc::from("+00:00")));
+        vec![
+            Field::new("reuse_count", DataType::UInt32, true),
+            Field::new("last_used", time, true),
+            Field::new("sampling_weight", DataType::Float32, true),
+        ]
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let number = |column: &String| Need { column: column.clone(), kind: NeedKind::Number };
+        let source = || Need { column: self.sources.column.clone(), kind: NeedKind::String };
+        let sources = (!self.sources.weights.is_empty()).then(source);
+        self.times.iter().map(number).chain(sources).collect()
+    }
+
+    fn looks_at(&self) -> &'static [&'static str] {
+        &["origin_key", "matched_key"]
+    }
+
+    fn pins(&self) -> Vec<(&'static str, String)> {
+        self.ledger.iter().map(|_| ("pinned", shown_pins(&self.pins))).collect()
     }
 
     fn sections(&self) -> usize {
-        1
+        3
     }
 
     fn keys(&self, doc: &Doc<'_>, send: &mut dyn FnMut(usize, u128)) {
+        if self.ledger.is_none() {
+            return;
+        }
         let key = doc.content_key();
-        send(0, u128::from_be_bytes(key));
-        let origin = if doc.origin() == doc.text() { key } else { content_key(doc.origin()) };
+        send(CONTENT, u128::from_be_bytes(key));
+        let first_read = || if doc.origin() == doc.text() { key } else { content_key(doc.origin()) };
+        let origin = doc.columns().key("origin_key").unwrap_or_else(first_read);
         if origin != key {
-            send(0, u128::from_be_bytes(origin));
+            send(ORIGIN, u128::from_be_bytes(origin));
+        }
+        if let Some(matched) = doc.columns().key("matched_key").filter(|matched| *matched != key) {
+            send(MATCHED, u128::from_be_bytes(matched));
         }
     }
 
     fn resolve(&self, exchange: &mut dyn Exchange) -> Result<()> {
-        let Some(path) = &self.uses else { return Ok(()) };
-        exchange.add_keys(0, &mut UsesFile::open(path.clone())?)?;
-        let pairs = exchange.group_first_k(0..1, 0)?;
-        // A document meets the uses of its text and those of its origin, one after the other.
-        let mut current: Option<(DocId, u64)> = None;
-        for pair in exchange.scan_by_second(&pairs)? {
-            let pair = pair?;
-            debug_assert_eq!(pair.first.doc.to_u64(), EXTERNAL);
-            let (doc, uses) = (pair.second.doc, pair.first.rank);
-            match &mut current {
-                Some((same, sum)) if *same == doc => *sum = sum.saturating_add(uses),
-                _ => {
-                    if let Some((doc, uses)) = current.replace((doc, uses)) {
-                        exchange.give(doc, uses)?;
-                    }
-                }
-            }
-        }
-        current.map_or(Ok(()), |(doc, uses)| exchange.give(doc, uses))
-    }
-
-    fn annotate(&self, _doc: &Doc<'_>, ruled: Ruled<'_>, row: &mut Vec<Value>) {
-        let uses = ruled.given.unwrap_or(0);
-        row.push(Value::U32(u32::try_from(uses).unwrap_or(u32::MAX)));
-        row.push(Value::F32(self.weight.of(uses) as f32));
-    }
-}
-
-/// The rows of a file of uses, read a batch at a time.
-struct UsesFile {
-    path: PathBuf,
-    batches: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
-    rows: std::vec::IntoIter<(u128, u64)>,
-}
-
-impl UsesFile {
-    fn open(path: PathBuf) -> Result<Self> {
-        let failed = |error: &dyn std::fmt::Display| Error::io(path.display(), error);
-        let file = File::open(&path).map_err(|error| failed(&error))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
-        let column = |name: &str, fits: fn(&DataType) -> bool, expected: &str| {
-            let (at, field) = builder
-                .schema()
-                .column_with_name(name)
-                .ok_or_else(|| failed(&format!("no column `{name}`, expected {expected}")))?;
-            if fits(field.data_type()) {
-                Ok(at)
-            } else {
-                Err(failed(&format!("column `{name}` is {}, expected {expected}", field.data_type())))
-            }
+        let Some(address) = &self.ledger else { return Ok(()) };
+        let ledger = Ledger::open(address)?;
+        let runs: Vec<&Run> = ledger.pinned(&self.pins)?;
+        let (path, memory) = exchange.room();
+        let spill = SpillDir::new(path);
+        let room = Room { dir: &spill, memory: memory / 2 };
+        let (entries, origins) = (ledger.scan(&runs, room)?, ledger.origins(&runs, room)?);
+        let shared = std::cell::RefCell::new(&mut *exchange);
+        let sent = |section| shared.borrow_mut().keys_sent(section);
+        let corpus = Corpus {
+            contents: &mut || sent(CONTENT),
+            origins: &mut || sent(ORIGIN),
+            matches: &mut || sent(MATCHED),
+            links: &mut || shared.borrow_mut().links(&self.links),
         };
-        let is_key = |t: &DataType| *t == key_type() || *t == DataType::Binary;
-        let key = column("key", is_key, "content keys of 16 bytes")?;
-        let uses = column("uses", DataType::is_integer, "integers")?;
-        let mask = ProjectionMask::roots(builder.parquet_schema(), [key, uses]);
-        let batches = builder.with_projection(mask).build().map_err(|error| failed(&error))?;
-        Ok(Self { path, batches, rows: Vec::new().into_iter() })
+        let most = (1 << USES_BITS) - 1;
+        recall(corpus, entries, origins, room, |known| {
+            let value = known.last_used.seconds() << USES_BITS | known.uses.min(most);
+            shared.borrow_mut().give(known.doc, value)
+        })
     }
 
-    fn rows(&self, batch: &RecordBatch) -> Result<Vec<(u128, u64)>> {
-        let failed = |error: &dyn std::fmt::Display| Error::io(self.path.display(), error);
-        let column = |name| batch.column_by_name(name).ok_or_else(|| failed(&format!("no column `{name}`")));
-        let keys = cast_with_options(column("key")?, &DataType::Binary, &STRICT).map_err(|error| failed(&error))?;
-        let uses = cast_with_options(column("uses")?, &DataType::Int64, &STRICT).map_err(|error| failed(&error))?;
-        let rows = keys.as_binary::<i32>().iter().zip(uses.as_primitive::<Int64Type>().iter());
-        rows.map(|(key, uses)| {
-            let key = key.ok_or_else(|| failed(&"a row has no `key`"))?;
-            let key: ContentKey =
-                key.try_into().map_err(|_| failed(&format!("a `key` has {} bytes, expected 16", key.len())))?;
-            let uses = uses.ok_or_else(|| failed(&"a row has no `uses`"))?;
-            let uses = uses.try_into().map_err(|_| failed(&format!("a row has {uses} `uses`, expected 0 or more")))?;
-            Ok((u128::from_be_bytes(key), uses))
-        })
-        .collect()
+    fn annotate(&self, doc: &Doc<'_>, ruled: Ruled<'_>, row: &mut Vec<Value>) {
+        let uses = ruled.given.unwrap_or(0) & ((1 << USES_BITS) - 1);
+        row.push(Value::U32(u32::try_from(uses).unwrap_or(u32::MAX)));
+        row.push(ruled.given.map_or(Value::Null, |given| Value::Time((given >> USES_BITS).cast_signed() * 1000)));
+        row.push(Value::F32((self.weight.of(uses) * self.factor(doc)) as f32));
     }
 }
 
-/// A number that does not fit is an error, not a null.
-const STRICT: CastOptions<'static> =
-    CastOptions { safe: false, format_options: arrow::util::display::FormatOptions::new() };
+impl ReuseStage {
+    /// What the weight is multiplied by for other reasons than use.
+    fn factor(&self, doc: &Doc<'_>) -> f64 {
+        let columns = doc.columns();
+        let number = |column: &String| columns.number(column).filter(|n| *n >= 0.0 && n.is_finite()).unwrap_or(0.0);
+        let of_columns: f64 = self.times.iter().map(number).product();
+        let Sources { weights, column } = &self.sources;
+        let source = if weights.is_empty() { None } else { columns.string(column) };
+        of_columns * source.and_then(|source| weights.get(source)).copied().unwrap_or(1.0)
+    }
+}
 
-impl Iterator for UsesFile {
-    type Item = Result<(u128, u64)>;
+/// Runs as a setting: each with its name and the checksum of its manifest.
+fn shown_pins(pins: &[Pin]) -> String {
+    pins.iter().map(|pin| format!("{}:{}", pin.run, pin.checksum)).collect::<Vec<_>>().join(" ")
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(row) = self.rows.next() {
-                return Some(Ok(row));
-            }
-            let batch = self.batches.next()?.map_err(|error| Error::io(self.path.display(), error));
-            match batch.and_then(|batch| self.rows(&batch)) {
-                Ok(rows) => self.rows = rows.into_iter(),
-                Err(error) => return Some(Err(error)),
-            }
+fn parse_pins(text: &str) -> Result<Vec<Pin>, String> {
+    let pin = |word: &str| {
+        let (run, checksum) = word.split_once(':')?;
+        Some(Pin { run: run.to_owned(), checksum: checksum.to_owned() })
+    };
+    let pins: Option<Vec<_>> = text.split_whitespace().map(pin).collect();
+    pins.ok_or_else(|| format!("`pinned` is {text:?}, expected what a run has noted; leave it out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_refused(settings: Reuse, expected: &str) {
+        let error = settings.build().expect_err("nonsense");
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        check_refused(Reuse { runs: Some(vec!["a".into()]), ..Reuse::default() }, "and there is none");
+        check_refused(
+            Reuse { source_column: Some("a".into()), ..Reuse::default() },
+            "`source_weights`, which is not set",
+        );
+        let source_weights = BTreeMap::from([("web".to_owned(), -1.0)]);
+        check_refused(Reuse { source_weights, ..Reuse::default() }, "`source_weights` has -1 for \"web\"");
+        let nowhere = Some("/nowhere/used".to_owned());
+        check_refused(Reuse { ledger: nowhere.clone(), ..Reuse::default() }, "/nowhere/used: there is no ledger here");
+        check_refused(Reuse { ledger: nowhere, pinned: Some("a".into()), ..Reuse::default() }, "leave it out");
+        check_refused(Reuse { cap: 0, ..Reuse::default() }, "`cap`");
+    }
+
+    #[test]
+    fn pins_are_a_setting() {
+        let pin = |run: &str| Pin { run: run.to_owned(), checksum: "0f".to_owned() };
+        for pins in [vec![], vec![pin("a")], vec![pin("a"), pin("a~2")]] {
+            assert_eq!(parse_pins(&shown_pins(&pins)), Ok(pins));
         }
+    }
+
+    struct Scored(f64, &'static str);
+
+    impl crate::doc::Columns for Scored {
+        fn string(&self, _: &str) -> Option<&str> {
+            Some(self.1)
+        }
+
+        fn number(&self, column: &str) -> Option<f64> {
+            (column == "quality").then_some(self.0)
+        }
+    }
+
+    #[test]
+    fn weights_are_multiplied() {
+        let settings = Reuse {
+            times: vec!["quality".to_owned()],
+            source_weights: BTreeMap::from([("wiki".to_owned(), 3.0)]),
+            ..Reuse::default()
+        };
+        let stage = settings.build().expect("sound");
+        let weight = |columns: &Scored, uses: u64| {
+            let mut row = Vec::new();
+            let given = (uses > 0).then_some(1_000 << USES_BITS | uses);
+            stage.annotate(&Doc::new("a", "a", columns), Ruled { given, duplicate: None }, &mut row);
+            row
+        };
+        let second = (-1.0f64 / 15.39).exp() * 1.5;
+        let expected = [Value::U32(1), Value::Time(1_000_000), Value::F32(second as f32)];
+        assert_eq!(weight(&Scored(0.5, "wiki"), 1), expected);
+        assert_eq!(weight(&Scored(0.5, "web"), 0), [Value::U32(0), Value::Null, Value::F32(0.5)]);
+        assert_eq!(weight(&Scored(-0.5, "wiki"), 0)[2], Value::F32(0.0));
+        assert_eq!(weight(&Scored(0.5, "wiki"), 4)[2], Value::F32(0.0));
     }
 }

@@ -16,21 +16,23 @@ use crate::doc::{DocId, Value};
 use crate::error::Result;
 use crate::exchange::clusters::{Above, Cluster, clusters};
 use crate::exchange::drops::{self, DropRow};
-use crate::exchange::group::{self, GroupStats};
+use crate::exchange::group::{self, GroupStats, Room};
 use crate::exchange::keys::KeyFile;
-use crate::exchange::record::{BySecond, ExternalKey, Ruling, RulingKind};
+use crate::exchange::record::{BySecond, ExternalKey, KeyRow, Ruling, RulingKind};
 use crate::exchange::sort::{RunWriter, Sorter, SpillDir, merge_files};
 use crate::exchange::verify::VerifyStats;
 use crate::pairs::Pairs;
 use crate::report::{ExchangeReport, LargeCluster, LargeClusters};
 use crate::run_dir::RunDir;
 use crate::stage::{
-    CorpusStage, DocSet, Duplicate, Edge, Exchange, Known, NeedKind, Pair, PairJudge, Rows, Stage, Table, Target,
+    CorpusStage, DocSet, Duplicate, Edge, Exchange, Known, NeedKind, Pair, PairJudge, Rows, Sent, Stage, Table, Target,
 };
 use crate::tally::process_nanos;
 use indexed::Earlier;
+use linked::Links;
 
 mod indexed;
+mod linked;
 
 /// With more tasks than this, their files are not held open: many systems allow a program 1,024.
 pub(super) const MAX_OPEN: usize = 200;
@@ -104,6 +106,7 @@ pub(super) struct Meeting<'r> {
     rulings: Sorter<Ruling>,
     pub(super) external: BTreeMap<usize, Sorter<ExternalKey>>,
     earlier: Earlier,
+    links: Links,
     /// The stage that resolves: its place in the pipeline, its first section, its reasons.
     pub(super) stage: usize,
     pub(super) section: usize,
@@ -129,6 +132,7 @@ impl<'r> Meeting<'r> {
             rulings: Sorter::new(desk.spill(), share),
             external: BTreeMap::new(),
             earlier: Earlier::default(),
+            links: Links::new(Sorter::new(desk.spill(), share)),
             stage: 0,
             section: 0,
             reasons: &[],
@@ -203,6 +207,7 @@ impl<'r> Meeting<'r> {
         let memory = self.memory(4);
         let path = self.path("drops");
         let (spill, folder) = (self.spill(), self.cut.run_dir.folder());
+        self.leave_links()?;
         let unsettled = std::mem::replace(&mut self.drops, Sorter::new(spill, 0));
         drops::settle(unsettled, &self.dropped, spill, memory)?.write_to(&path)?;
         let drops = [path.display().to_string()];
@@ -395,6 +400,29 @@ impl Exchange for Meeting<'_> {
 
     fn give(&mut self, doc: DocId, value: u64) -> Result<()> {
         self.rulings.push(Ruling { doc, stage: self.stage as u16, kind: RulingKind::Give(value) })
+    }
+
+    fn keys_sent(&mut self, section: usize) -> Result<Rows<Sent>> {
+        let room = Room { dir: self.spill(), memory: self.memory(8) };
+        let rows = group::section_rows(self.key_files()?, self.section + section, room)?;
+        let dropped = self.dropped.clone();
+        let sent = move |row: KeyRow| {
+            let doc = row.ranked().doc;
+            Sent { key: row.key, doc, stays: !dropped.contains(doc) }
+        };
+        Ok(Box::new(rows.map(move |row| row.map(&sent))))
+    }
+
+    fn link(&mut self, edge: Edge) -> Result<()> {
+        self.links.note(edge)
+    }
+
+    fn links(&mut self, runs: &[String]) -> Result<Rows<(u128, u128)>> {
+        self.all_links(runs)
+    }
+
+    fn room(&self) -> (PathBuf, usize) {
+        (self.spill().path().to_owned(), self.memory(2))
     }
 
     fn note(&mut self, what: &'static str, value: u64) {

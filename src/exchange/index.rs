@@ -13,13 +13,12 @@
 //! its tasks were. A leader of rank 1 was dropped: it takes up a place, for in one run of both corpora it would.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::doc::{DocId, Holder};
 use crate::error::{Error, Result};
@@ -33,7 +32,7 @@ use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, RunWriter, Sorter, SpillDir};
 use crate::exchange::verify::SetsOf;
 use crate::stage::{DocSet, Known, Rows};
-use crate::store::{Folder, ReadAt, Upload, Version};
+use crate::store::{Folder, ReadAt, Summed, Version};
 
 /// The file that says what an index has.
 pub const INDEX: &str = "index.json";
@@ -466,30 +465,11 @@ impl PartWriter<'_> {
         write: impl FnOnce(&mut Summed, &str) -> Result<()>,
     ) -> Result<()> {
         let path = path(self.run, what);
-        let mut file = Summed { upload: self.folder.create(&path)?, hash: Xxh3::new() };
+        let mut file = Summed::new(self.folder.create(&path)?);
         write(&mut file, &self.folder.name_of(&path))?;
-        let checksum = format!("{:032x}", file.hash.digest128());
-        let bytes = file.upload.finish()?;
-        part.files.insert(what.to_owned(), PartFile { bytes, checksum });
+        let (bytes, checksum) = file.finish()?;
+        part.files.insert(what.to_owned(), PartFile { bytes, checksum: format!("{checksum:032x}") });
         Ok(())
-    }
-}
-
-/// A file being written, and the hash of what was written so far.
-struct Summed {
-    upload: Upload,
-    hash: Xxh3,
-}
-
-impl Write for Summed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.upload.write(bytes)?;
-        self.hash.update(&bytes[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.upload.flush()
     }
 }
 

@@ -6,6 +6,7 @@
 //! sort    rows in any order, any number     -> the same rows in order, through sorted runs on a local disk
 //! sets    the candidates of a task          -> one file of sets, read by row
 //! verify  routed pairs, sets of both sides  -> edges: the pairs that are alike enough
+//! links     edges, names of both sides      -> pairs of content keys
 //! clusters  settled drops, by who stays     -> the documents that stand for others, and for how many
 //! index     what all of these have said     -> what later corpora are compared with
 //! ```
@@ -22,6 +23,7 @@ pub mod drops;
 pub mod group;
 pub mod index;
 pub mod keys;
+pub mod links;
 pub mod names;
 pub mod parts;
 pub mod record;

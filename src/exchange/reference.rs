@@ -22,7 +22,7 @@ use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunReader, Sorter, SpillDir};
 use crate::exchange::verify::{Fates, verify};
 use crate::stage::{
-    CorpusStage, DocSet, Duplicate, Edge, Exchange, IndexUse, Known, Pair, PairJudge, Rows, Table, Target,
+    CorpusStage, DocSet, Duplicate, Edge, Exchange, IndexUse, Known, Pair, PairJudge, Rows, Sent, Table, Target,
 };
 use crate::store::{Folder, LocalFile};
 
@@ -43,6 +43,7 @@ pub(crate) struct Rulings {
     gifts: BTreeMap<DocId, u64>,
     notes: BTreeMap<&'static str, u64>,
     measures: BTreeMap<&'static str, f64>,
+    links: Vec<(DocId, DocId)>,
 }
 
 struct Reference<'a> {
@@ -311,6 +312,29 @@ impl Exchange for Reference<'_> {
         Ok(())
     }
 
+    fn keys_sent(&mut self, section: usize) -> Result<Rows<Sent>> {
+        let rows = section_rows(&self.files, section, Room { dir: &self.dir, memory: BUDGET })?;
+        let gone = self.gone.clone();
+        let sent = move |row: KeyRow| {
+            let doc = row.ranked().doc;
+            Sent { key: row.key, doc, stays: !gone.contains(doc) }
+        };
+        Ok(Box::new(rows.map(move |row| row.map(&sent))))
+    }
+
+    fn link(&mut self, edge: Edge) -> Result<()> {
+        self.rulings.links.push((edge.pair.first.doc, edge.pair.second.doc));
+        Ok(())
+    }
+
+    fn links(&mut self, _: &[String]) -> Result<Rows<(u128, u128)>> {
+        Ok(Box::new(std::iter::empty()))
+    }
+
+    fn room(&self) -> (PathBuf, usize) {
+        (self.dir.path().to_owned(), BUDGET)
+    }
+
     fn note(&mut self, what: &'static str, value: u64) {
         *self.rulings.notes.entry(what).or_default() += value;
     }
@@ -321,9 +345,8 @@ impl Exchange for Reference<'_> {
 }
 
 mod tests {
-    use arrow::array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, Int32Array, RecordBatch, StringArray};
-    use parquet::arrow::ArrowWriter;
     use proptest::prelude::*;
+    use serde_json::Map;
 
     use super::*;
     use crate::canonical::canonical;
@@ -331,10 +354,13 @@ mod tests {
     use crate::corpus::components::Clustering;
     use crate::corpus::exact::{EXACT_DUPLICATE, Exact};
     use crate::corpus::keep::Keep;
-    use crate::corpus::minhash::{MinHash, Verify};
+    use crate::corpus::minhash::{Links, MinHash, Verify};
     use crate::corpus::reuse::Reuse;
     use crate::corpus::shingle::{Shingler, Units};
     use crate::doc::{ContentKey, Value};
+    use crate::reuse::ledger::Ledger;
+    use crate::reuse::recording::{About, Recording};
+    use crate::reuse::time::Time;
     use crate::stage::{Ruled, Settings};
 
     const TASK_SIZE: usize = 7;
@@ -719,94 +745,72 @@ mod tests {
         }
     }
 
-    fn key(text: &str) -> Option<ContentKey> {
-        Some(content_key(text))
-    }
-
-    /// A file of uses with these columns.
-    fn uses_file(columns: Vec<(&str, ArrayRef)>) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        let batch =
-            RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)));
-        let batch = batch.expect("columns of one length");
-        let mut writer = ArrowWriter::try_new(file.as_file(), batch.schema(), None).expect("a schema");
-        writer.write(&batch).expect("a file");
-        writer.close().expect("a file");
-        file
-    }
-
-    fn fixed(keys: Vec<Option<ContentKey>>) -> ArrayRef {
-        Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(keys.into_iter(), 16).expect("16 bytes each"))
-    }
-
-    fn uses(numbers: Vec<Option<i32>>) -> ArrayRef {
-        Arc::new(Int32Array::from(numbers))
-    }
-
-    fn reuse(file: &tempfile::NamedTempFile, rows: &[Row<'_>]) -> Result<Vec<(usize, u64)>> {
-        let settings = Reuse { uses: Some(file.path().to_owned()), ..Reuse::default() };
-        let rulings = exchange(rows, TASK_SIZE, &settings.build().expect("sound"))?;
-        Ok(rulings.gifts.into_iter().map(|(doc, uses)| (number(doc), uses)).collect())
+    /// What a stage gives documents as the ledger knows these texts to be used: text, origin, uses.
+    fn uses(used: &[(&str, &str, u64)], rows: &[Row<'_>]) -> Vec<(usize, u64)> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = folder.path().join("used").display().to_string();
+        let ledger = Ledger::open_or_make(&address).expect("a folder");
+        let dir = SpillDir::new(folder.path());
+        let about =
+            About { run: "a".into(), again: false, time: Time::of_seconds(7), epochs: 1, parameters: Map::new() };
+        let mut recording = Recording::new(&ledger, about, Room { dir: &dir, memory: BUDGET }).expect("a name");
+        for (text, origin, uses) in used {
+            recording.add(content_key(text), Some(content_key(origin)), *uses, 1, None).expect("room");
+        }
+        recording.commit().expect("room");
+        let stage = Reuse { ledger: Some(address), ..Reuse::default() }.build().expect("a ledger");
+        let rulings = rulings(rows, &stage);
+        let shown = |(doc, given): (DocId, u64)| {
+            let mut row = Vec::new();
+            stage.annotate(&Doc::bare("a"), Ruled { given: Some(given), duplicate: None }, &mut row);
+            assert_eq!(row[1], Value::Time(7_000));
+            let Value::U32(uses) = row[0] else { panic!("{row:?}") };
+            (number(doc), uses.into())
+        };
+        rulings.gifts.into_iter().map(shown).collect()
     }
 
     #[test]
     fn uses_are_those_of_the_text_and_of_its_origin() {
-        let keys = vec![key("a"), key("b"), key("a"), key("not here"), key("B"), key("b")];
-        let numbers = vec![Some(1), Some(2), Some(4), Some(8), Some(2), Some(0)];
-        let rows =
-            [bare("x"), bare("a"), Row { origin: "B", ..bare("b") }, bare(" a"), Row { origin: "a ", ..bare("a") }];
-        let expected = [(1, 5), (2, 4), (3, 5), (4, 5)];
-        let file = uses_file(vec![("key", fixed(keys.clone())), ("uses", uses(numbers.clone()))]);
-        assert_eq!(reuse(&file, &rows).expect("sound"), expected);
-        let binary: ArrayRef = Arc::new(BinaryArray::from_iter(keys));
-        let file = uses_file(vec![("uses", uses(numbers)), ("more", uses(vec![None; 6])), ("key", binary)]);
-        assert_eq!(reuse(&file, &rows).expect("sound"), expected);
+        let used = [("a", "a", 1), ("b", "b", 2), ("a", "a", 4), ("not here", "c", 8), ("B", "B", 2), ("d", " d", 0)];
+        let origin = |text, origin| Row { origin, ..bare(text) };
+        let rows = [
+            bare("x"),
+            bare("a"),
+            origin("b", "B"),
+            bare(" a"),
+            origin("a ", "a"),
+            bare("c"),
+            origin("y", "c"),
+            bare("d"),
+        ];
+        assert_eq!(uses(&used, &rows), [(1, 5), (2, 4), (3, 5), (4, 5), (5, 8), (6, 8)]);
     }
 
     #[test]
-    fn columns_tell_uses_and_weight() {
+    fn without_a_ledger_nothing_counts_as_used() {
         let stage = Reuse::default().build().expect("sound");
-        let row = |given| {
-            let mut row = Vec::new();
-            stage.annotate(&Doc::bare("a"), Ruled { given, duplicate: None }, &mut row);
-            row
+        let mut row = Vec::new();
+        stage.annotate(&Doc::bare("a"), Ruled::default(), &mut row);
+        assert_eq!(row, [Value::U32(0), Value::Null, Value::F32(1.0)]);
+        assert_eq!(stage.columns().len(), 3);
+        assert_eq!(rulings(&[bare("a")], &stage).gifts.len(), 0);
+    }
+
+    #[test]
+    fn all_that_are_alike_are_linked_if_that_is_asked_for() {
+        // 2 goes for 0, which it is more like than 1; 1 stays.
+        let texts = ["a b c d e f g h i j k l m n o", "x y c d e f g h i j k l m n o", "y b c d e f g h i j k l m n o"];
+        let settings = |links| MinHash { threshold: 0.6, bands: Some(40), rows: Some(2), links, ..MinHash::default() };
+        let links = |links| {
+            let rows: Vec<_> = texts.iter().map(|text| bare(text)).collect();
+            let rulings = rulings(&rows, &settings(links).build().expect("sound"));
+            let dropped: Vec<_> = rulings.drops.keys().map(|doc| number(*doc)).collect();
+            (dropped, rulings.links.into_iter().map(|(a, b)| (number(a), number(b))).collect::<Vec<_>>())
         };
-        assert_eq!(row(None), [Value::U32(0), Value::F32(1.0)]);
-        assert_eq!(row(Some(4)), [Value::U32(4), Value::F32(0.0)]);
-        assert_eq!(row(Some(u64::MAX)), [Value::U32(u32::MAX), Value::F32(0.0)]);
-        assert_eq!(stage.columns().len(), 2);
-        assert_eq!(rulings(&[bare("a")], &stage).gifts.len(), 0, "without a file nothing counts as used");
-    }
-
-    #[track_caller]
-    fn check_refused(columns: Vec<(&str, ArrayRef)>, expected: &str) {
-        let file = uses_file(columns);
-        let error = reuse(&file, &[bare("a")]).expect_err("nonsense").to_string();
-        assert!(error.starts_with(&file.path().display().to_string()), "{error}");
-        assert!(error.ends_with(expected), "{error}");
-    }
-
-    #[test]
-    fn a_file_of_something_else_is_refused() {
-        let keys = || ("key", fixed(vec![key("a")]));
-        let one = || ("uses", uses(vec![Some(1)]));
-        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
-        let short: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"short"]));
-        check_refused(vec![one()], "no column `key`, expected content keys of 16 bytes");
-        check_refused(vec![keys()], "no column `uses`, expected integers");
-        check_refused(vec![("key", text.clone()), one()], "column `key` is Utf8, expected content keys of 16 bytes");
-        check_refused(vec![keys(), ("uses", text)], "column `uses` is Utf8, expected integers");
-        check_refused(vec![("key", short), one()], "a `key` has 5 bytes, expected 16");
-        check_refused(vec![("key", fixed(vec![None])), one()], "a row has no `key`");
-        check_refused(vec![keys(), ("uses", uses(vec![None]))], "a row has no `uses`");
-        check_refused(vec![keys(), ("uses", uses(vec![Some(-3)]))], "a row has -3 `uses`, expected 0 or more");
-    }
-
-    #[test]
-    fn a_missing_file_of_uses_is_named() {
-        let settings = Reuse { uses: Some("/nowhere/uses.parquet".into()), ..Reuse::default() };
-        let stage = settings.build().expect("sound");
-        let error = exchange(&[bare("a")], TASK_SIZE, &stage).expect_err("missing").to_string();
-        assert!(error.starts_with("/nowhere/uses.parquet: "), "{error}");
+        assert_eq!(links(Links::Anchors).1, []);
+        let (dropped, linked) = links(Links::All);
+        assert_eq!(dropped, links(Links::Anchors).0);
+        assert!(linked.contains(&(0, 2)), "{linked:?}");
     }
 }

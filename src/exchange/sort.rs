@@ -198,6 +198,16 @@ impl<R: Record> Sorter<R> {
         Ok(())
     }
 
+    /// Whether nothing was taken.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.runs.is_empty()
+    }
+
+    /// The folder that it spills to.
+    pub fn dir(&self) -> &SpillDir {
+        &self.dir
+    }
+
     /// All rows, in order.
     pub fn finish(mut self) -> Result<Sorted<R>> {
         if self.runs.is_empty() {
