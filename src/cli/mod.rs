@@ -20,6 +20,7 @@ pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod sample;
 #[cfg(feature = "cluster")]
 pub mod scheduler;
 pub mod stages;
@@ -60,6 +61,7 @@ enum Command {
     Tag(tag::Tag),
     Report(report::Report),
     Plan(plan::Plan),
+    Sample(sample::Sample),
     Check(check::Check),
     Stages(stages::Stages),
     Try(r#try::Try),
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Tag(command) => command.run(cli.log),
         Command::Report(command) => command.run(),
         Command::Plan(command) => command.run(),
+        Command::Sample(command) => command.run(cli.log),
         Command::Check(command) => command.run(),
         Command::Stages(command) => command.run(),
         Command::Try(command) => command.run(),
