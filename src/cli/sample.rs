@@ -19,6 +19,7 @@ use crate::report::table::short;
 use crate::reuse::time::Time;
 use crate::reuse::weight::{Curve, Weight};
 use crate::sample::mix::Mix;
+use crate::sample::report::ShareReport;
 use crate::sample::{self, Machine, Order, Policy, Settings};
 use crate::store::Folder;
 
@@ -179,13 +180,7 @@ impl Sample {
             tracing::info!("{output}: this draw is done already; here is its report");
         }
         for share in report.short() {
-            let of = if share.name.is_empty() { String::new() } else { format!("share {}: ", share.name) };
-            tracing::warn!(
-                "{of}{} tokens were asked for, and {} drawn: there are no more, {} different ones included",
-                short(share.asked),
-                short(share.drawn),
-                short(share.available)
-            );
+            tracing::warn!("{}", lacking(share));
         }
         out(&report.table())?;
         Ok(ExitCode::from(if report.failed.is_empty() { 0 } else { 2 }))
@@ -239,6 +234,22 @@ impl Sample {
             shard_size: self.shard_size.max(LEAST_SHARD),
         })
     }
+}
+
+/// What a share has less of than it was asked for.
+fn lacking(share: &ShareReport) -> String {
+    let ShareReport { name, asked, drawn, available_documents, available, available_with_repeats, .. } = share;
+    let of = if name.is_empty() { String::new() } else { format!("share `{name}`: ") };
+    let asked = short(*asked);
+    if *available_documents == 0 {
+        return format!("{of}{asked} tokens were asked for, and there is no document that could be drawn");
+    }
+    format!(
+        "{of}{asked} tokens were asked for, and {} drawn: there are {} different ones, {} if each is used as often as it may be",
+        short(*drawn),
+        short(*available),
+        short(*available_with_repeats)
+    )
 }
 
 /// More uses than this nobody means.

@@ -248,6 +248,7 @@ pub fn sample(sample: &Sample<'_>, machine: &Machine<'_>, progress: &Progress) -
     report.seconds = start.elapsed().as_secs_f64();
     run_dir.write_json("report.json", &report)?;
     remove_work(run_dir)?;
+    remove_folder(machine.spill)?;
     Ok(report)
 }
 
@@ -579,12 +580,15 @@ fn each<T: Send>(n: usize, at_once: usize, work: impl Fn(usize) -> Result<T> + S
 
 /// Empties the folder that is spilled to.
 fn clear(spill: &SpillDir) -> Result<()> {
-    let path = spill.path();
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path.display(), error)),
-        _ => {}
+    remove_folder(spill)?;
+    std::fs::create_dir_all(spill.path()).map_err(|error| Error::io(spill.path().display(), error))
+}
+
+fn remove_folder(spill: &SpillDir) -> Result<()> {
+    match std::fs::remove_dir_all(spill.path()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(spill.path().display(), error)),
+        _ => Ok(()),
     }
-    std::fs::create_dir_all(path).map_err(|error| Error::io(path.display(), error))
 }
 
 /// Removes what stands between the steps.

@@ -57,13 +57,12 @@ mod tests {
     /// Another machine, another compiler: the same draw.
     #[test]
     fn lots_are_what_they_always_were() {
-        assert_eq!(Lot::new(0, "draw", "order").of(0x0123_4567_89ab_cdef, 3), LOT);
-        assert_eq!(arrival(0x8000_0000_0000_0000, 1.0).to_bits(), 0.693_147_180_559_945_2_f64.to_bits());
-        assert_eq!(arrival(0x1234_5678_9abc_def0, 0.25).to_bits(), ARRIVAL);
+        let seed = xxh3_64_with_seed(b"draw\0order", 9);
+        let bytes = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 0, 0, 0];
+        assert_eq!(Lot::new(9, "draw", "order").of(0x0102, 3), xxh3_64_with_seed(&bytes, seed));
+        assert_eq!(arrival(0x8000_0000_0000_0000, 1.0).to_bits(), 0.693_147_180_559_945_1_f64.to_bits());
+        assert_eq!(arrival(0x1234_5678_9abc_def0, 0.25).to_bits(), 0x4025_25e9_73a0_5652);
     }
-
-    const LOT: u64 = 0;
-    const ARRIVAL: u64 = 0;
 
     #[test]
     fn arrivals_are_exponential() {
