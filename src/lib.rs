@@ -14,6 +14,7 @@
 //! - **Work.** [`chain`] is the only loop over documents; [`task`] takes one task through one pass; [`exchange`]
 //!   lets keys of different documents meet, also with those of an [index](exchange::index) of earlier corpora; an [`engine`] decides where all that happens.
 //!   With the feature `cluster`, the module `cluster` takes waves of tasks to other machines.
+//!   [`sample`] draws so many tokens for a training run.
 //! - **The world.** [`store`] is folders and buckets, [`format`](mod@format) Parquet and JSON Lines, [`run_dir`] what lies where in
 //!   a run's folder, [`report`] what happened, [`budget`] and [`tally`] the memory and the sums on the way,
 //!   [`reuse`] what training runs have used and what a further use is worth, [`cli`] the commands.
@@ -60,6 +61,7 @@ pub mod plan;
 pub mod report;
 pub mod reuse;
 pub mod run_dir;
+pub mod sample;
 pub mod schema;
 pub mod stage;
 pub mod store;

@@ -39,6 +39,8 @@ const FLOORS: &[&[&str]] = &[
     &["cluster"],
     // Where tasks run, and the whole of a run.
     &["engine"],
+    // Draws from a corpus, which are no runs of a pipeline.
+    &["sample"],
     &["cli"],
     &["lib", "main"],
 ];

@@ -338,7 +338,7 @@ impl Alike {
 }
 
 /// A number of things as people write it: `10B`, `1.5M`, `200k`, `5_000`.
-fn parse_amount(text: &str) -> Result<u64, String> {
+pub fn parse_amount(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[digits.len()..] {
         "" => 1.0,

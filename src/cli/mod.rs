@@ -16,9 +16,11 @@ pub mod dedup;
 pub mod executor;
 pub mod index;
 pub mod ledger;
+pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod sample;
 #[cfg(feature = "cluster")]
 pub mod scheduler;
 pub mod stages;
@@ -58,6 +60,8 @@ enum Command {
     Ledger(ledger::Ledger),
     Tag(tag::Tag),
     Report(report::Report),
+    Plan(plan::Plan),
+    Sample(sample::Sample),
     Check(check::Check),
     Stages(stages::Stages),
     Try(r#try::Try),
@@ -87,6 +91,8 @@ pub fn main() -> ExitCode {
         Command::Ledger(command) => command.run(),
         Command::Tag(command) => command.run(cli.log),
         Command::Report(command) => command.run(),
+        Command::Plan(command) => command.run(),
+        Command::Sample(command) => command.run(cli.log),
         Command::Check(command) => command.run(),
         Command::Stages(command) => command.run(),
         Command::Try(command) => command.run(),

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use super::out;
 use crate::error::Error;
 use crate::pairs::Pairs;
 use crate::report::curve::Curve;
 use crate::run_dir::RunDir;
+use crate::sample::report::SampleReport;
 use crate::store::Folder;
 
 /// Prints the table of a finished run again, or what other thresholds would keep.
@@ -56,6 +58,12 @@ impl Report {
     /// Runs the command.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let run_dir = RunDir::new(Folder::parse(&self.run)?);
+        if let Some(Value::String(command)) =
+            run_dir.read_json::<Value>("report.json")?.map(|mut report| report["command"].take())
+            && command == "sample"
+        {
+            return self.print_draw(&run_dir);
+        }
         let Some(report) = run_dir.read_json::<crate::report::Report>("report.json")? else {
             let begun = run_dir.folder().find("_trommel/run.json")?.is_some();
             let what = if begun {
@@ -75,6 +83,20 @@ impl Report {
         } else {
             out(&report.table())?;
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What `trommel sample` has printed.
+    fn print_draw(&self, run_dir: &RunDir) -> anyhow::Result<ExitCode> {
+        let Some(report) = run_dir.read_json::<SampleReport>("report.json")? else { return Ok(ExitCode::SUCCESS) };
+        if self.curve {
+            return Err(Error::refused(format!(
+                "{}: this is a draw; --curve is for runs of `trommel dedup`",
+                self.run
+            ))
+            .into());
+        }
+        out(&if self.json { serde_json::to_string_pretty(&report)? + "\n" } else { report.table() })?;
         Ok(ExitCode::SUCCESS)
     }
 

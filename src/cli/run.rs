@@ -271,7 +271,7 @@ impl Work {
     }
 
     /// A folder of this run's own for temporary files.
-    fn work_dir(&self, output: &str) -> anyhow::Result<PathBuf> {
+    pub(super) fn work_dir(&self, output: &str) -> anyhow::Result<PathBuf> {
         let folder = Folder::parse(output)?;
         // The same for the same output, so that what a killed run left is found and removed.
         let name = format!(
@@ -322,7 +322,7 @@ fn set(table: &mut toml::Table, section: &str, key: &str, value: Option<toml::Va
 }
 
 /// A number of bytes as people write it: `512MB`, `2GiB`, `1e9`.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim();
     let unit = text[digits.len()..].trim().to_ascii_lowercase();

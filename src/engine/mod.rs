@@ -21,7 +21,7 @@ use crate::plan::{self, Layout, Part, Piece, Shard, Task};
 use crate::report::{ExchangeReport, PassReport, Report};
 use crate::run_dir::{Begun, Identity, RunDir};
 use crate::schema;
-use crate::stage::{Duplicates, NeedKind, Stage};
+use crate::stage::{Duplicates, Need, NeedKind, Stage};
 use crate::store::{Folder, Lock, runtime};
 use crate::task::{Failure, PassJob, Source, TaskReport};
 use indexing::Indexing;
@@ -459,14 +459,27 @@ fn remove_rejected(run_dir: &RunDir, pass: usize, task: u32) -> Result<()> {
 }
 
 /// What the user brought.
-struct Input {
+pub struct Input {
     files: Vec<InputFile>,
-    shards: Vec<Shard>,
-    schema: SchemaRef,
+    /// What is known of its files.
+    pub shards: Vec<Shard>,
+    /// The columns that documents of all of them fit.
+    pub schema: SchemaRef,
 }
 
 impl Input {
     fn inspect(pipeline: &Pipeline, inputs: &[String], output: Option<&Folder>) -> Result<Self> {
+        Self::inspect_for(pipeline, inputs, output, &[])
+    }
+
+    /// Looks at the files that `inputs` name, but for those in the `output` folder. Of JSON Lines, which do not tell their
+    /// columns, those that the pipeline needs become columns, and those that are `wanted`.
+    pub fn inspect_for(
+        pipeline: &Pipeline,
+        inputs: &[String],
+        output: Option<&Folder>,
+        wanted: &[Need],
+    ) -> Result<Self> {
         let settings = &pipeline.input;
         let files = input::find(inputs)?.into_iter().map(|file| file.encoded(settings.encoding));
         let mut files: Vec<InputFile> = files.collect();
@@ -491,7 +504,7 @@ impl Input {
             .into_iter()
             .collect::<Result<_, _>>()
             .map_err(|error| Error::io("looking at the input", error))?;
-        let schema = Arc::new(input_schema(pipeline, &files, &inspected)?);
+        let schema = Arc::new(input_schema(pipeline, &files, &inspected, wanted)?);
         let shards = files.iter().zip(inspected).map(|(file, inspected)| Shard {
             name: file.name.clone(),
             size: file.size,
@@ -505,7 +518,8 @@ impl Input {
         Beginning { pipeline: &run.pipeline, run_dir, files: &self.files, schema: &self.schema, tasks: &identity.tasks }
     }
 
-    fn sources(&self, tasks: &[Task]) -> Vec<Source> {
+    /// What each task reads.
+    pub fn sources(&self, tasks: &[Task]) -> Vec<Source> {
         let source = |task: &Task| Source {
             pieces: task.pieces.iter().map(|piece| (self.files[piece.shard].clone(), *piece)).collect(),
             limit: task.limit,
@@ -515,7 +529,7 @@ impl Input {
     }
 
     /// The work in the tasks of a pass: rows where all of them are known, else bytes where they are.
-    fn total(&self, tasks: &[(u32, Source)]) -> Total {
+    pub fn total(&self, tasks: &[(u32, Source)]) -> Total {
         let rows = |source: &Source| match &source.piece_rows {
             Some(rows) => Some(rows.iter().sum()),
             None => {
@@ -548,7 +562,7 @@ impl Input {
     }
 
     /// The rows of a piece, counted up to a number.
-    fn count_rows(&self, piece: &Piece, up_to: u64) -> Result<u64> {
+    pub fn count_rows(&self, piece: &Piece, up_to: u64) -> Result<u64> {
         if let (Layout::RowGroups(groups), Part::RowGroups { first, end }) =
             (&self.shards[piece.shard].layout, piece.part)
         {
@@ -569,7 +583,7 @@ impl Input {
 }
 
 /// The schema that all documents of the input fit.
-fn input_schema(pipeline: &Pipeline, files: &[InputFile], inspected: &[Inspected]) -> Result<Schema> {
+fn input_schema(pipeline: &Pipeline, files: &[InputFile], inspected: &[Inspected], wanted: &[Need]) -> Result<Schema> {
     let settings = &pipeline.input;
     let known = files
         .iter()
@@ -610,8 +624,12 @@ fn input_schema(pipeline: &Pipeline, files: &[InputFile], inspected: &[Inspected
                 names.join(", ")
             )));
         }
-        let data_type = if need.kind == NeedKind::Number { DataType::Float64 } else { DataType::Utf8 };
-        fields.push(Field::new(&need.column, data_type, true));
+        fields.push(column_of(&need));
+    }
+    for need in wanted.iter().filter(|_| has_lines) {
+        if !has(&fields, &need.column) {
+            fields.push(column_of(need));
+        }
     }
     if has_lines {
         // A line may lack any field.
@@ -652,6 +670,12 @@ fn input_schema(pipeline: &Pipeline, files: &[InputFile], inspected: &[Inspected
         );
     }
     Ok(Schema::new(fields))
+}
+
+/// The column of JSON Lines that something looks at.
+fn column_of(need: &Need) -> Field {
+    let data_type = if need.kind == NeedKind::Number { DataType::Float64 } else { DataType::Utf8 };
+    Field::new(&need.column, data_type, true)
 }
 
 /// JSON has no place for some types.

@@ -392,6 +392,51 @@ fn end_mark(n_rows: u64, position: u64) -> [u8; 24] {
     mark
 }
 
+/// A run in a temporary folder that is written in order, then read as often as one likes, and goes with its owner.
+pub struct TempRun<R> {
+    file: TempFile,
+    row: PhantomData<fn() -> R>,
+}
+
+/// Writes a [`TempRun`].
+pub struct TempRunWriter<R> {
+    run: RunWriter<R, BufWriter<File>>,
+    file: TempFile,
+    dir: SpillDir,
+}
+
+impl SpillDir {
+    /// Begins a run in this folder, in blocks of about `block` bytes.
+    pub fn run_writer<R: Record>(&self, block: usize) -> Result<TempRunWriter<R>> {
+        self.check_room(0)?;
+        let (temp, file) = self.create()?;
+        let run = RunWriter::new(BufWriter::with_capacity(block.max(64 << 10), file), &temp.name(), block)?;
+        Ok(TempRunWriter { run, file: temp, dir: self.clone() })
+    }
+}
+
+impl<R: Record> TempRunWriter<R> {
+    /// Adds a row, not less than the one before.
+    pub fn push(&mut self, row: &R) -> Result<()> {
+        self.run.push(row)
+    }
+
+    /// Ends the run.
+    pub fn finish(self) -> Result<TempRun<R>> {
+        let Self { run, mut file, dir } = self;
+        let written = run.finish()?.into_inner().map_err(|error| Error::io(file.name(), error.error()))?;
+        file.size = dir.note(&written, &file.name())?;
+        Ok(TempRun { file, row: PhantomData })
+    }
+}
+
+impl<R: Record> TempRun<R> {
+    /// The rows, in order, read about `buffer` bytes at a time.
+    pub fn rows(&self, buffer: usize) -> Result<RunReader<R>> {
+        RunReader::open(self.file.open()?, &self.file.name(), buffer.clamp(*BUFFER.start(), *BUFFER.end()))
+    }
+}
+
 /// Reads a run file front to back.
 pub struct RunReader<R> {
     blocks: BlockReader,

@@ -3,9 +3,11 @@
 //! A [`ledger`] is a folder with a set of Parquet files for each training run: which texts it has drawn, how often, and
 //! how many tokens that were. [`recording`] writes those of a run, [`entries`] reads those of many as if they were one
 //! list, [`recall`] finds in it what is known of a corpus, and [`weight`] says what follows from the number of uses.
+//! [`law`] has the scaling laws that plans are made by.
 
 pub mod entries;
 pub mod key_column;
+pub mod law;
 pub mod ledger;
 pub mod recall;
 pub mod recording;

@@ -59,7 +59,8 @@ impl Weight {
             return 0.0;
         }
         match self.curve {
-            Curve::RepeatValue => (-(uses as f64) / self.r_star).exp(),
+            // In software: draws by weight are to be the same on every machine, to the last digit.
+            Curve::RepeatValue => libm::exp(-(uses as f64) / self.r_star),
             Curve::Linear => 1.0 - uses as f64 / f64::from(self.cap),
             Curve::Cap | Curve::None => 1.0,
         }
