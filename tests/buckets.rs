@@ -242,3 +242,21 @@ fn what_is_wrong_is_said_at_once() {
     bucket.run("dedup in s3://corpus/out").ends_with(1).says("s3://corpus/out");
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_draw_and_its_ledger_can_be_in_a_bucket() {
+    let bucket = Bucket::new();
+    corpus::write_parquet(&bucket.work.path("in"), &corpus::documents(44, 600), 3, 40);
+    bucket.upload("in", "raw");
+    let sample = "sample --tokens 100k --record a --time 2026-11-22 --task-size 64KB --shard-size 64KB";
+    bucket.run(&format!("{sample} --ledger used in local")).ends_with(0);
+    bucket.run(&format!("{sample} --ledger s3://corpus/used s3://corpus/raw s3://corpus/draw")).ends_with(0);
+    bucket.check_same("draw", "local");
+    for (name, bytes) in bucket.work.left("used").files("run=a") {
+        assert!(bucket.download(&format!("used/{name}")) == bytes, "{name} differs");
+    }
+    bucket.run(&format!("{sample} --ledger s3://corpus/used s3://corpus/raw s3://corpus/draw")).says("done already");
+    let other = bucket.run(&format!("{sample} --ledger s3://corpus/used s3://corpus/raw s3://corpus/other")).ends_with(1);
+    other.says("the run `a` was recorded already");
+    assert!(bucket.names("other").is_empty(), "nothing is made");
+}
