@@ -8,7 +8,6 @@
 use std::path::PathBuf;
 
 #[path = "../tests/s3/mod.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
 mod s3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
