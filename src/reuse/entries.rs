@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, UInt32Type, UInt64Type};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::statistics::Statistics;
 
 use super::ledger::LedgerFile;
@@ -201,7 +201,10 @@ impl<R: FileRow> FileRows<R> {
         }
         let window = (self.buffer / R::COLUMNS.len()).max(LEAST_WINDOW);
         let windows = Windows::new(bytes, window, R::COLUMNS.len());
-        let mut builder = ParquetRecordBatchReaderBuilder::try_new(windows).map_err(|error| broken(&error))?;
+        // The columns say themselves what they are. What Arrow has noted beside them, damaged, makes its reader panic.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(windows, options);
+        let mut builder = builder.map_err(|error| broken(&error))?;
         let mut roots = Vec::new();
         for (column, data_type) in R::COLUMNS {
             let fits = |field: &arrow::datatypes::Field| *field.data_type() == data_type();
@@ -217,7 +220,8 @@ impl<R: FileRow> FileRows<R> {
             let groups: Vec<usize> = (0..builder.metadata().num_row_groups())
                 .filter(|&group| may_have(builder.metadata().row_group(group).column(roots[0]).statistics(), key))
                 .collect();
-            left = groups.iter().map(|&group| builder.metadata().row_group(group).num_rows().cast_unsigned()).sum();
+            let rows = groups.iter().map(|&group| builder.metadata().row_group(group).num_rows());
+            left = rows.fold(0, |sum, rows| sum.saturating_add(u64::try_from(rows).unwrap_or(0)));
             builder = builder.with_row_groups(groups);
         }
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);

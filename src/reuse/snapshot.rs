@@ -85,6 +85,10 @@ pub fn compact(ledger: &Ledger, room: Room<'_>) -> Result<(Snapshot, bool)> {
         return Ok((known.clone(), false));
     }
     let (folder, counted) = (ledger.folder(), ledger.counted());
+    // Damage would live on in a copy.
+    if let Some(wrong) = counted.iter().flat_map(|run| ledger.check(run).wrong).next() {
+        return Err(wrong);
+    }
     let mut keys = 0;
     let mut files = Files::new(folder, format!("{FOLDER}/{name}/part"), schema());
     let mut slice = Slice::default();
@@ -126,7 +130,7 @@ fn schema() -> SchemaRef {
 }
 
 fn time_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Millisecond, Some(Arc::from("+00:00")))
+    DataType::Timestamp(TimeUnit::Millisecond, Some(Arc::from("UTC")))
 }
 
 /// Rows on their way to the Parquet writer.
@@ -144,7 +148,7 @@ impl Default for Slice {
             keys: FixedSizeBinaryBuilder::new(size_of::<ContentKey>() as i32),
             uses: UInt64Builder::new(),
             tokens: UInt64Builder::new(),
-            times: TimestampMillisecondBuilder::new().with_timezone("+00:00"),
+            times: TimestampMillisecondBuilder::new().with_timezone("UTC"),
             n_rows: 0,
         }
     }
