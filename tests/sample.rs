@@ -181,7 +181,7 @@ fn weights_are_probabilities() {
         assert!(drawn.values().all(|n| *n == 1), "there are enough for one use of each");
         draws.push(drawn);
     }
-    let (mut chi, mut n) = (0.0, 0.0);
+    let (mut chi, mut n) = (0.0, 0.0_f64);
     for (text, expected) in &expected {
         if *expected == 0.0 {
             assert_eq!(observed[text], 0.0, "a weight of 0, or none, is never drawn");
@@ -191,12 +191,12 @@ fn weights_are_probabilities() {
         n += 1.0;
     }
     // Chi-squared of so many degrees of freedom: p > 0.001 below its mean and 3.3 deviations.
-    assert!(n > 200.0 && chi < n + 3.3 * (2.0 * n as f64).sqrt(), "chi-squared {chi} of {n}");
+    assert!(n > 200.0 && chi < n + 3.3 * (2.0 * n).sqrt(), "chi-squared {chi} of {n}");
     // It would not be a test if it took anything: all equally likely is far off.
     let mean = observed.values().sum::<f64>() / n;
     let level: f64 =
         observed.iter().filter(|(text, _)| expected[*text] > 0.0).map(|(_, o)| (o - mean).powi(2) / mean).sum();
-    assert!(level > n + 20.0 * (2.0 * n as f64).sqrt(), "chi-squared {level} of {n}");
+    assert!(level > n + 20.0 * (2.0 * n).sqrt(), "chi-squared {level} of {n}");
     // Two draws of different seeds share what chance has them share, over all pairs of them.
     let pairs = (0..draws.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
     let shared: f64 =
@@ -396,6 +396,7 @@ fn phase(work: &Work, output: &str, ledger: &str, n_tasks: usize, n_shards: usiz
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how often each phase was met is of interest")]
 fn a_draw_killed_at_any_instant_is_drawn_and_recorded_once() {
     const PHASES: [Phase; 6] =
         [Phase::Reading, Phase::Drawing, Phase::Spreading, Phase::Gathering, Phase::Recording, Phase::Finishing];
