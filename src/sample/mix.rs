@@ -239,7 +239,7 @@ mod tests {
             "by = 'source'\n[shares]\nweb = 0.7\n",
             "the shares add up to 0.7000; they are parts of --tokens and add up to 1",
         );
-        check("[shares]\nweb = 1\n", "line 2: a share is a number, or a table like { share = 0.2, cap = 2 }");
+        check("[shares]\nweb = 'much'\n", "line 2: a share is a number, or a table like { share = 0.2, cap = 2 }");
         check("[shares]\nweb = 1.0\n", "`by` is not set: the column whose values the shares are of");
         check("by = 'source'", "`by` names a column, and there are no `[shares]`");
         check("", "there is nothing in it; `[shares]` or `[weights.COLUMN]` are");

@@ -269,7 +269,7 @@ fn record(
     room: Room<'_>,
 ) -> Result<()> {
     // Opened anew: it may have been told just before the draw was stopped.
-    let ledger = Ledger::open(sample.settings.ledger.as_deref().unwrap_or(ledger.folder().name()))?;
+    let ledger = Ledger::open_or_make(sample.settings.ledger.as_deref().unwrap_or(ledger.folder().name()))?;
     if is_recorded(&ledger, run, pinned) {
         return Ok(());
     }
