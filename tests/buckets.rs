@@ -256,7 +256,8 @@ fn a_draw_and_its_ledger_can_be_in_a_bucket() {
         assert!(bucket.download(&format!("used/{name}")) == bytes, "{name} differs");
     }
     bucket.run(&format!("{sample} --ledger s3://corpus/used s3://corpus/raw s3://corpus/draw")).says("done already");
-    let other = bucket.run(&format!("{sample} --ledger s3://corpus/used s3://corpus/raw s3://corpus/other")).ends_with(1);
+    let other =
+        bucket.run(&format!("{sample} --ledger s3://corpus/used s3://corpus/raw s3://corpus/other")).ends_with(1);
     other.says("the run `a` was recorded already");
     assert!(bucket.names("other").is_empty(), "nothing is made");
 }

@@ -224,6 +224,7 @@ mod tests {
     #[test]
     fn what_a_placeholder_hides_is_not_asked_again() {
         check("", "a@b.de+93.184.216.34", "<email>+93.184.216.34");
+        check("", "a@b.de. 93.184.216.34", "<email>. <ip>");
         check("", "<email>+49 30 1234567 <ip>; +49 30 1234567", "<email>+49 30 1234567 <ip>; <phone>");
     }
 

@@ -111,10 +111,10 @@ fn ends_inside(bytes: &[u8], end: usize) -> bool {
 }
 
 fn is_after_version_word(before: &str) -> bool {
-    // A short word with a full stop is that of a citation: `Art. 12.3.80.1`, `Dig. 50.16.99.1`.
+    // A short word with a full stop is that of a citation: `Art. 12.3.80.1`, `Dig. 50.16.99.1`. Not the end of a host.
     if let Some(before) = before.trim_end_matches(' ').strip_suffix('.') {
         let n_letters = before.chars().rev().take(5).take_while(|c| c.is_alphabetic()).count();
-        if (1..=4).contains(&n_letters) {
+        if (1..=4).contains(&n_letters) && before.chars().nth_back(n_letters) != Some('.') {
             return true;
         }
     }

@@ -28,7 +28,8 @@ impl Windows {
     /// At least `wanted` bytes from `start` on, or as many as there are.
     fn from(&self, start: u64, wanted: usize) -> Result<Bytes, ParquetError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let covers = |(at, bytes): &(u64, Bytes)| *at <= start && start.saturating_add(wanted as u64) <= at + bytes.len() as u64;
+        let covers =
+            |(at, bytes): &(u64, Bytes)| *at <= start && start.saturating_add(wanted as u64) <= at + bytes.len() as u64;
         if let Some(known) = open.iter().position(covers) {
             let window = open.remove(known);
             let bytes = window.1.slice((start - window.0) as usize..);
