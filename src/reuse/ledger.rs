@@ -156,7 +156,7 @@ impl Ledger {
         }
     }
 
-    /// Opens a ledger. Where there is nothing, it is made when the first run is [recorded](Recording).
+    /// Opens a ledger. Where there is nothing, it is made when the first run is [recorded](super::recording::Recording).
     ///
     /// [Recording]: super::recording::Recording
     pub fn open_or_make(address: &str) -> Result<Self> {
