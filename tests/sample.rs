@@ -105,6 +105,10 @@ fn fresh_documents_go_first_and_the_ledger_knows_every_row() {
     assert!(ran.stdout.contains("used before"), "{ran}");
     let printed = work.run("report rest").ends_with(0).stdout;
     assert_eq!(printed, ran.stdout, "the table can be had again");
+    for flag in ["--curve", "--html page.html"] {
+        work.run(&format!("report rest {flag}")).ends_with(1).says("this is a draw");
+    }
+    assert!(!work.path("page.html").exists(), "nothing is left where nothing was asked for");
     for (text, n) in drawn(&work.left("rest")) {
         *uses.get_mut(&text).expect("a text of the corpus") += n;
     }

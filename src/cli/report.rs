@@ -90,11 +90,12 @@ impl Report {
     fn print_draw(&self, run_dir: &RunDir) -> anyhow::Result<ExitCode> {
         let Some(report) = run_dir.read_json::<SampleReport>("report.json")? else { return Ok(ExitCode::SUCCESS) };
         if self.curve {
-            return Err(Error::refused(format!(
-                "{}: this is a draw; --curve is for runs of `trommel dedup`",
-                self.run
-            ))
-            .into());
+            let message = format!("{}: this is a draw; --curve is for runs of `trommel dedup`", self.run);
+            return Err(Error::refused(message).into());
+        }
+        if self.html.is_some() {
+            let message = format!("{}: this is a draw, of which there is no page; leave out --html", self.run);
+            return Err(Error::refused(message).into());
         }
         out(&if self.json { serde_json::to_string_pretty(&report)? + "\n" } else { report.table() })?;
         Ok(ExitCode::SUCCESS)

@@ -48,6 +48,27 @@ fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
 const HAS_ORIGIN: u8 = 1;
 const HAS_SOURCE: u8 = 2;
 
+/// What a text was when first read and where it comes from, of which most have one or none.
+fn put_past(origin: Option<u128>, source: Option<&str>, out: &mut Vec<u8>) {
+    let has = |there: bool, flag: u8| u8::from(there) * flag;
+    out.push(has(origin.is_some(), HAS_ORIGIN) | has(source.is_some(), HAS_SOURCE));
+    if let Some(origin) = origin {
+        out.extend_from_slice(&origin.to_le_bytes());
+    }
+    if let Some(source) = source {
+        put_varint(source.len() as u64, out);
+        out.extend_from_slice(source.as_bytes());
+    }
+}
+
+/// The reverse of [`put_past`].
+fn take_past(bytes: &mut &[u8]) -> Option<(Option<u128>, Option<Box<str>>)> {
+    let [flags] = take(bytes)?;
+    let origin = if flags & HAS_ORIGIN > 0 { Some(take_u128(bytes)?) } else { None };
+    let source = if flags & HAS_SOURCE > 0 { Some(take_text(bytes)?) } else { None };
+    Some((origin, source))
+}
+
 impl Record for Candidate {
     const KIND: u32 = 40;
 
@@ -59,15 +80,7 @@ impl Record for Candidate {
         out.extend_from_slice(&self.doc.to_u64().to_le_bytes());
         put_varint(self.bytes, out);
         put_varint(self.uses.into(), out);
-        let has = |there: bool, flag: u8| u8::from(there) * flag;
-        out.push(has(self.origin.is_some(), HAS_ORIGIN) | has(self.source.is_some(), HAS_SOURCE));
-        if let Some(origin) = self.origin {
-            out.extend_from_slice(&origin.to_le_bytes());
-        }
-        if let Some(source) = &self.source {
-            put_varint(source.len() as u64, out);
-            out.extend_from_slice(source.as_bytes());
-        }
+        put_past(self.origin, self.source.as_deref(), out);
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
@@ -78,9 +91,7 @@ impl Record for Candidate {
         let doc = DocId::from_u64(take_u64(bytes)?);
         let n_bytes = take_varint(bytes)?;
         let uses = take_u32(bytes)?;
-        let [flags] = take(bytes)?;
-        let origin = if flags & HAS_ORIGIN > 0 { Some(take_u128(bytes)?) } else { None };
-        let source = if flags & HAS_SOURCE > 0 { Some(take_text(bytes)?) } else { None };
+        let (origin, source) = take_past(bytes)?;
         Some(Self { key, share, tokens, weight, doc, bytes: n_bytes, uses, origin, source })
     }
 
@@ -233,22 +244,12 @@ impl Record for Told {
         out.extend_from_slice(&self.key.to_le_bytes());
         put_varint(self.uses.into(), out);
         put_varint(self.tokens.into(), out);
-        let has = |there: bool, flag: u8| u8::from(there) * flag;
-        out.push(has(self.origin.is_some(), HAS_ORIGIN) | has(self.source.is_some(), HAS_SOURCE));
-        if let Some(origin) = self.origin {
-            out.extend_from_slice(&origin.to_le_bytes());
-        }
-        if let Some(source) = &self.source {
-            put_varint(source.len() as u64, out);
-            out.extend_from_slice(source.as_bytes());
-        }
+        put_past(self.origin, self.source.as_deref(), out);
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let (key, uses, tokens) = (take_u128(bytes)?, take_u32(bytes)?, take_u32(bytes)?);
-        let [flags] = take(bytes)?;
-        let origin = if flags & HAS_ORIGIN > 0 { Some(take_u128(bytes)?) } else { None };
-        let source = if flags & HAS_SOURCE > 0 { Some(take_text(bytes)?) } else { None };
+        let (origin, source) = take_past(bytes)?;
         Some(Self { key, uses, tokens, origin, source })
     }
 }
