@@ -29,6 +29,9 @@ use crate::error::{Error, Result};
 use crate::plan::{Layout, Shard, Task};
 use crate::store::{Folder, Lock, PARTIAL, runtime};
 
+/// Where links are, below the output folder.
+pub const LINKS: &str = "_trommel/links";
+
 /// What makes a run this run. A run is only continued by the same program on the same pipeline and input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
@@ -104,7 +107,7 @@ impl RunDir {
 
     /// The path of the links from the documents that a task drops to those that stand for them.
     pub fn links_stem(pass: usize, task: u32) -> String {
-        format!("_trommel/links/{pass}-{task:05}")
+        format!("{LINKS}/{pass}-{task:05}")
     }
 
     /// The path of what a pass leaves for a task: `keys`, `names` or `rulings`.

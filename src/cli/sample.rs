@@ -74,6 +74,10 @@ pub struct Sample {
     /// there is one.
     #[arg(long, value_name = "LEDGER", value_parser = NonEmptyStringValueParser::new())]
     ledger: Option<String>,
+    /// The output folder of an earlier run, of which near duplicates are known: the uses of a text count for those that it is
+    /// like, too. Can be given several times.
+    #[arg(long, value_name = "RUN_DIR", requires = "ledger", value_parser = NonEmptyStringValueParser::new())]
+    links: Vec<String>,
     /// Tell the ledger of this draw, as the run of this name.
     #[arg(long, value_name = "RUN", requires = "ledger", value_parser = NonEmptyStringValueParser::new())]
     record: Option<String>,
@@ -223,6 +227,7 @@ impl Sample {
             name,
             mix,
             ledger: self.ledger.clone(),
+            links: self.links.clone(),
             record: self.record.clone(),
             curve,
             r_star: self.r_star,

@@ -7,15 +7,15 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::doc::{Doc, Value};
+use crate::doc::{Doc, DocId, Value};
 use crate::error::Result;
 use crate::exchange::group::Room;
 use crate::exchange::sort::SpillDir;
 use crate::reuse::ledger::{Ledger, Pin, Run};
-use crate::reuse::recall::{Corpus, recall};
+use crate::reuse::recall::{Ask, Corpus, recall};
 use crate::reuse::time::Time;
 use crate::reuse::weight::{Curve, Weight};
-use crate::stage::{CorpusStage, Exchange, Need, NeedKind, Ruled, Settings, Used};
+use crate::stage::{CorpusStage, Exchange, Need, NeedKind, Rows, Ruled, Sent, Settings, Used};
 
 /// Adds `reuse_count`, the uses of each document in training so far, `last_used`, when the last of them was, and
 /// `sampling_weight`, what a further use is worth.
@@ -198,7 +198,10 @@ impl CorpusStage for ReuseStage {
         let room = Room { dir: &spill, memory: memory / 2 };
         let (entries, origins) = (ledger.scan(&runs, room)?, ledger.origins(&runs, room)?);
         let shared = std::cell::RefCell::new(&mut *exchange);
-        let sent = |section| shared.borrow_mut().keys_sent(section);
+        let sent = |section| -> Result<Rows<Ask>> {
+            let ask = |Sent { key, doc, stays }| Ask { key, who: doc.to_u64(), stays };
+            Ok(Box::new(shared.borrow_mut().keys_sent(section)?.map(move |sent| sent.map(ask))))
+        };
         let corpus = Corpus {
             contents: &mut || sent(CONTENT),
             origins: &mut || sent(ORIGIN),
@@ -206,10 +209,12 @@ impl CorpusStage for ReuseStage {
             links: &mut || shared.borrow_mut().links(&self.links),
         };
         let most = (1 << USES_BITS) - 1;
-        recall(corpus, entries, origins, room, |known| {
+        for known in recall(corpus, entries, origins, room)? {
+            let known = known?;
             let value = known.last_used.seconds() << USES_BITS | known.uses.min(most);
-            shared.borrow_mut().give(known.doc, value)
-        })
+            exchange.give(DocId::from_u64(known.who), value)?;
+        }
+        Ok(())
     }
 
     fn annotate(&self, doc: &Doc<'_>, ruled: Ruled<'_>, row: &mut Vec<Value>) {

@@ -59,6 +59,34 @@ pub fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Appends a text, or that there is none.
+pub fn put_text(text: Option<&str>, out: &mut Vec<u8>) {
+    put_varint(text.map_or(0, |text| text.len() as u64 + 1), out);
+    out.extend_from_slice(text.unwrap_or_default().as_bytes());
+}
+
+/// The reverse of [`put_text`].
+pub fn take_text(bytes: &mut &[u8]) -> Option<Option<Box<str>>> {
+    let Some(length) = take_varint(bytes)?.checked_sub(1) else { return Some(None) };
+    let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok().map(|text| Some(text.into()))
+}
+
+/// Appends a key, or that there is none.
+pub fn put_key(key: Option<u128>, out: &mut Vec<u8>) {
+    out.push(key.is_some().into());
+    if let Some(key) = key {
+        out.extend_from_slice(&key.to_le_bytes());
+    }
+}
+
+/// The reverse of [`put_key`].
+pub fn take_key(bytes: &mut &[u8]) -> Option<Option<u128>> {
+    let [there] = take(bytes)?;
+    if there == 0 { Some(None) } else { take(bytes).map(|key| Some(u128::from_le_bytes(key))) }
+}
+
 fn put_ranked(ranked: Ranked, out: &mut Vec<u8>) {
     out.extend_from_slice(&ranked.rank.to_le_bytes());
     out.extend_from_slice(&ranked.doc.to_u64().to_le_bytes());

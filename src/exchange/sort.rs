@@ -234,6 +234,15 @@ impl<R: Record> Sorter<R> {
         Ok(n_rows)
     }
 
+    /// Writes all rows in order into a temporary run, to be read as often as one likes.
+    pub fn into_temp_run(self) -> Result<TempRun<R>> {
+        let mut run = self.dir.run_writer(block_size(self.budget))?;
+        for row in self.finish()? {
+            run.push(&row?)?;
+        }
+        run.finish()
+    }
+
     fn bytes_in_memory(&self) -> u64 {
         (self.rows.len() * size_of::<R>() + self.heap_size) as u64
     }

@@ -2,57 +2,48 @@
 //!
 //! ```text
 //! asked     every document by its content key, the key of its origin, and those of texts that it is known to be like;
-//!           and of a document that stays, by those that its likes are known by        (key, document)
+//!           and of a document that stays, by those that its likes are known by        (key, number)
 //! origins   what asks for the origin of something that was drawn asks for that, too
-//! entries   asked and the ledger, both in the order of keys: one walk over each       (document, key, uses)
+//! entries   asked and the ledger, both in the order of keys: one walk over each       (number, key, uses)
 //! ```
 //!
-//! A text that a document is led to in several ways is one text: so each of its uses counts once.
+//! A text that a document is led to in several ways is one text: so each of its uses counts once. Documents go by numbers
+//! that the one who asks has given them; several may be of the same number, and are then asked for as one.
 
 use std::iter::Peekable;
-use std::marker::PhantomData;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{self, AtomicU64};
 
 use super::entries::{Entry, Origin};
 use super::time::Time;
-use crate::doc::DocId;
 use crate::error::Result;
 use crate::exchange::group::Room;
 use crate::exchange::record::{Record, take};
-use crate::exchange::sort::{Merge, RunReader, Sorter};
-use crate::stage::{Rows, Sent};
-use crate::store::LocalFile;
+use crate::exchange::sort::{Merge, Sorter};
+use crate::stage::Rows;
+
+/// The bytes that are read at a time of rows that are read more than once.
+const BUFFER: usize = 256 << 10;
 
 /// What a corpus is known by. Each is asked for anew, as often as it is needed.
 pub struct Corpus<'c> {
     /// The content keys of its documents, in the order of keys.
-    pub contents: &'c mut dyn FnMut() -> Result<Rows<Sent>>,
+    pub contents: &'c mut dyn FnMut() -> Result<Rows<Ask>>,
     /// Other keys that documents are known by, in the order of keys: those of their origins.
-    pub origins: &'c mut dyn FnMut() -> Result<Rows<Sent>>,
+    pub origins: &'c mut dyn FnMut() -> Result<Rows<Ask>>,
     /// Likewise, those of texts that an index has matched them with.
-    pub matches: &'c mut dyn FnMut() -> Result<Rows<Sent>>,
-    /// Texts that are alike, by content keys, both ways round, in order.
+    pub matches: &'c mut dyn FnMut() -> Result<Rows<Ask>>,
+    /// [Texts that are alike](super::alike), by content keys, both ways round, in order.
     pub links: &'c mut dyn FnMut() -> Result<Rows<(u128, u128)>>,
 }
 
-/// What is known of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recalled {
-    /// The document.
-    pub doc: DocId,
-    /// The uses of all texts that it stands for.
-    pub uses: u64,
-    /// The last of them.
-    pub last_used: Time,
-}
-
-/// A document that asks for a key.
+/// A key that a document is known by, and the ledger is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Ask {
-    key: u128,
-    doc: DocId,
+pub struct Ask {
+    /// The key.
+    pub key: u128,
+    /// The number of the document.
+    pub who: u64,
+    /// Whether it is still there, and is to be told of.
+    pub stays: bool,
 }
 
 impl Record for Ask {
@@ -60,19 +51,32 @@ impl Record for Ask {
 
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.key.to_le_bytes());
-        out.extend_from_slice(&self.doc.to_u64().to_le_bytes());
+        out.extend_from_slice(&self.who.to_le_bytes());
+        out.push(self.stays.into());
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let key = u128::from_le_bytes(take(bytes)?);
-        Some(Self { key, doc: DocId::from_u64(u64::from_le_bytes(take(bytes)?)) })
+        let (key, who) = (u128::from_le_bytes(take(bytes)?), u64::from_le_bytes(take(bytes)?));
+        let [stays] = take(bytes)?;
+        Some(Self { key, who, stays: stays > 0 })
     }
 }
 
-/// What the ledger answers, in the order of documents.
+/// What is known of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recalled {
+    /// Its number.
+    pub who: u64,
+    /// The uses of all texts that it stands for.
+    pub uses: u64,
+    /// The last of them.
+    pub last_used: Time,
+}
+
+/// What the ledger answers, in the order of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Answer {
-    doc: DocId,
+    who: u64,
     key: u128,
     uses: u64,
     last_used: Time,
@@ -82,17 +86,17 @@ impl Record for Answer {
     const KIND: u32 = 21;
 
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.doc.to_u64().to_le_bytes());
+        out.extend_from_slice(&self.who.to_le_bytes());
         out.extend_from_slice(&self.key.to_le_bytes());
         out.extend_from_slice(&self.uses.to_le_bytes());
         out.extend_from_slice(&self.last_used.seconds().to_le_bytes());
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let doc = DocId::from_u64(u64::from_le_bytes(take(bytes)?));
+        let who = u64::from_le_bytes(take(bytes)?);
         let key = u128::from_le_bytes(take(bytes)?);
         let uses = u64::from_le_bytes(take(bytes)?);
-        Some(Self { doc, key, uses, last_used: Time::of_seconds(u64::from_le_bytes(take(bytes)?)) })
+        Some(Self { who, key, uses, last_used: Time::of_seconds(u64::from_le_bytes(take(bytes)?)) })
     }
 }
 
@@ -117,84 +121,91 @@ impl Record for Keys {
     }
 }
 
-/// A document with its other key, in the order of documents.
+/// A document with its other key, in the order of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct ByDoc {
-    doc: DocId,
+struct ByNumber {
+    who: u64,
     key: u128,
 }
 
-impl Record for ByDoc {
+impl Record for ByNumber {
     const KIND: u32 = 23;
 
     fn encode(&self, out: &mut Vec<u8>) {
-        Ask { key: self.key, doc: self.doc }.encode(out);
+        out.extend_from_slice(&self.who.to_le_bytes());
+        out.extend_from_slice(&self.key.to_le_bytes());
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        Ask::decode(bytes).map(|Ask { key, doc }| Self { doc, key })
+        let who = u64::from_le_bytes(take(bytes)?);
+        Some(Self { who, key: u128::from_le_bytes(take(bytes)?) })
     }
 }
 
-/// Shows what is known of documents that stay, in the order of documents; those of which nothing is known are left out.
+/// What is known of documents that stay, in the order of their numbers; those of which nothing is known are left out.
 /// `entries` and `origins` are those of a ledger.
 pub fn recall(
     corpus: Corpus<'_>,
     entries: Rows<Entry>,
     origins: Rows<Origin>,
     room: Room<'_>,
-    mut show: impl FnMut(Recalled) -> Result<()>,
-) -> Result<()> {
+) -> Result<Rows<Recalled>> {
     let Corpus { contents, origins: origin_keys, matches, links } = corpus;
     let part = Room { memory: room.memory / 4, ..room };
     // What is asked for by way of other texts.
     let mut indirect = Sorter::<Ask>::unique(room.dir, part.memory);
     // A copy that went can have had another origin.
-    let went = origin_keys()?.any(|sent| sent.is_ok_and(|sent| !sent.stays));
+    let went = origin_keys()?.any(|ask| ask.is_ok_and(|ask| !ask.stays));
     if went || links()?.next().is_some() {
         let ways = ways(links, contents, origin_keys, part)?;
-        join(by_key(staying(contents()?)), ways, &mut |doc, key| indirect.push(Ask { key, doc }))?;
+        join(by_key(staying(contents()?)), ways, &mut |who, key| indirect.push(Ask { key, who, stays: true }))?;
     }
-    let indirect = Spilled::new(indirect)?;
+    let indirect = indirect.into_temp_run()?;
     let mut asked = || -> Result<_> {
         let direct = [staying(contents()?), staying(origin_keys()?), staying(matches()?)];
-        merge(direct.into_iter().chain([indirect.rows()?]))
+        merge(direct.into_iter().chain([Box::new(indirect.rows(BUFFER)?) as Rows<Ask>]))
     };
     let mut drawn = Sorter::<Ask>::unique(room.dir, part.memory);
     let mut origins = origins.peekable();
     if origins.peek().is_some() {
         let origins = origins.map(|row| row.map(|row| (row.origin, row.key)));
-        join(by_key(asked()?), origins, &mut |doc, key| drawn.push(Ask { key, doc }))?;
+        join(by_key(asked()?), origins, &mut |who, key| drawn.push(Ask { key, who, stays: true }))?;
     }
     let asked = merge([asked()?, Box::new(drawn.finish()?) as Rows<Ask>].into_iter())?;
     let mut answers = Sorter::<Answer>::unique(room.dir, part.memory);
-    meet(asked, entries, &mut |doc, Entry { key, uses, last_used, .. }| {
-        answers.push(Answer { doc, key, uses, last_used })
+    meet(asked, entries, &mut |who, Entry { key, uses, last_used, .. }| {
+        answers.push(Answer { who, key, uses, last_used })
     })?;
-    let mut current: Option<Recalled> = None;
-    for answer in answers.finish()? {
-        let Answer { doc, uses, last_used, .. } = answer?;
-        match &mut current {
-            Some(known) if known.doc == doc => {
-                known.uses = known.uses.saturating_add(uses);
-                known.last_used = known.last_used.max(last_used);
-            }
-            _ => {
-                if let Some(complete) = current.replace(Recalled { doc, uses, last_used }) {
-                    show(complete)?;
+    Ok(Box::new(added_up(answers.finish()?)))
+}
+
+/// The sums of answers by document.
+fn added_up(answers: impl Iterator<Item = Result<Answer>>) -> impl Iterator<Item = Result<Recalled>> {
+    let mut answers = answers.peekable();
+    std::iter::from_fn(move || {
+        let Answer { who, mut uses, mut last_used, .. } = match answers.next()? {
+            Ok(answer) => answer,
+            Err(error) => return Some(Err(error)),
+        };
+        loop {
+            match answers.next_if(|next| next.as_ref().map_or(true, |next| next.who == who)) {
+                Some(Ok(more)) => {
+                    uses = uses.saturating_add(more.uses);
+                    last_used = last_used.max(more.last_used);
                 }
+                Some(Err(error)) => return Some(Err(error)),
+                None => return Some(Ok(Recalled { who, uses, last_used })),
             }
         }
-    }
-    current.map_or(Ok(()), show)
+    })
 }
 
 /// By which keys to ask for a document, beside its own, by its content key: the texts that it is like, and the origins
 /// of these and of its copies.
 fn ways(
     links: &mut dyn FnMut() -> Result<Rows<(u128, u128)>>,
-    contents: &mut dyn FnMut() -> Result<Rows<Sent>>,
-    origins: &mut dyn FnMut() -> Result<Rows<Sent>>,
+    contents: &mut dyn FnMut() -> Result<Rows<Ask>>,
+    origins: &mut dyn FnMut() -> Result<Rows<Ask>>,
     room: Room<'_>,
 ) -> Result<impl Iterator<Item = Result<(u128, u128)>> + use<>> {
     let mut ways = Sorter::<Keys>::unique(room.dir, room.memory / 2);
@@ -202,16 +213,16 @@ fn ways(
         let (by, key) = link?;
         ways.push(Keys { by, key })?;
     }
-    let mut others = Sorter::<ByDoc>::new(room.dir, room.memory / 4);
+    let mut others = Sorter::<ByNumber>::new(room.dir, room.memory / 4);
     let mut any = false;
-    for sent in origins()? {
-        let Sent { key, doc, .. } = sent?;
-        others.push(ByDoc { doc, key })?;
+    for ask in origins()? {
+        let Ask { key, who, .. } = ask?;
+        others.push(ByNumber { who, key })?;
         any = true;
     }
     if any {
-        let others = Spilled::new(of_texts(others, contents()?, room)?)?;
-        let by_text = || Ok::<_, crate::error::Error>(others.rows()?.map(|row| row.map(|row| (row.by, row.key))));
+        let others = of_texts(others, contents()?, room)?.into_temp_run()?;
+        let by_text = || Ok::<_, crate::error::Error>(others.rows(BUFFER)?.map(|row| row.map(|row| (row.by, row.key))));
         join(links()?, by_text()?, &mut |by, key| ways.push(Keys { by, key }))?;
         for way in by_text()? {
             let (by, key) = way?;
@@ -222,19 +233,19 @@ fn ways(
 }
 
 /// The other keys of documents by their content keys.
-fn of_texts(others: Sorter<ByDoc>, contents: Rows<Sent>, room: Room<'_>) -> Result<Sorter<Keys>> {
-    let mut texts = Sorter::<ByDoc>::new(room.dir, room.memory / 4);
-    for sent in contents {
-        let Sent { key, doc, .. } = sent?;
-        texts.push(ByDoc { doc, key })?;
+fn of_texts(others: Sorter<ByNumber>, contents: Rows<Ask>, room: Room<'_>) -> Result<Sorter<Keys>> {
+    let mut texts = Sorter::<ByNumber>::new(room.dir, room.memory / 4);
+    for ask in contents {
+        let Ask { key, who, .. } = ask?;
+        texts.push(ByNumber { who, key })?;
     }
     let mut of_texts = Sorter::unique(room.dir, room.memory / 4);
     let mut texts = texts.finish()?.peekable();
     for other in others.finish()? {
-        let ByDoc { doc, key } = other?;
-        while texts.next_if(|text| text.as_ref().is_ok_and(|text| text.doc < doc)).is_some() {}
+        let ByNumber { who, key } = other?;
+        while texts.next_if(|text| text.as_ref().is_ok_and(|text| text.who < who)).is_some() {}
         match texts.peek() {
-            Some(Ok(text)) if text.doc == doc => of_texts.push(Keys { by: text.key, key })?,
+            Some(Ok(text)) if text.who == who => of_texts.push(Keys { by: text.key, key })?,
             Some(Err(_)) => return Err(texts.next().and_then(Result::err).expect("it was just seen")),
             _ => {}
         }
@@ -242,44 +253,13 @@ fn of_texts(others: Sorter<ByDoc>, contents: Rows<Sent>, room: Room<'_>) -> Resu
     Ok(of_texts)
 }
 
-/// Rows that are read more than once.
-struct Spilled<R> {
-    path: PathBuf,
-    row: PhantomData<fn() -> R>,
+/// Those that stay.
+fn staying(asks: Rows<Ask>) -> Rows<Ask> {
+    Box::new(asks.filter(|ask| ask.as_ref().map_or(true, |ask| ask.stays)))
 }
 
-impl<R: Record + 'static> Spilled<R> {
-    fn new(sorter: Sorter<R>) -> Result<Self> {
-        static SERIAL: AtomicU64 = AtomicU64::new(0);
-        let serial = SERIAL.fetch_add(1, atomic::Ordering::Relaxed);
-        let path = sorter.dir().path().join(format!("recall-{}-{serial}", std::process::id()));
-        sorter.write_to(&path)?;
-        Ok(Self { path, row: PhantomData })
-    }
-
-    fn rows(&self) -> Result<Rows<R>> {
-        let name = self.path.display().to_string();
-        Ok(Box::new(RunReader::open(Arc::new(LocalFile::open(&self.path)?), &name, 256 << 10)?))
-    }
-}
-
-impl<R> Drop for Spilled<R> {
-    fn drop(&mut self) {
-        // Nothing is lost if it stays: the work folder goes at the end of the run.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// The documents that stay, as they ask.
-fn staying(sent: Rows<Sent>) -> Rows<Ask> {
-    Box::new(sent.filter_map(|sent| match sent {
-        Ok(Sent { key, doc, stays }) => stays.then_some(Ok(Ask { key, doc })),
-        Err(error) => Some(Err(error)),
-    }))
-}
-
-fn by_key(asks: Rows<Ask>) -> impl Iterator<Item = Result<(u128, DocId)>> {
-    asks.map(|ask| ask.map(|ask| (ask.key, ask.doc)))
+fn by_key(asks: Rows<Ask>) -> impl Iterator<Item = Result<(u128, u64)>> {
+    asks.map(|ask| ask.map(|ask| (ask.key, ask.who)))
 }
 
 /// Sorted rows of several sources as one.
@@ -314,13 +294,13 @@ fn join<A: Copy, B: Copy>(
 }
 
 /// Shows each document that asks for a key with the entry of that key. Both come in the order of keys.
-fn meet(asks: Rows<Ask>, entries: Rows<Entry>, visit: &mut dyn FnMut(DocId, Entry) -> Result<()>) -> Result<()> {
+fn meet(asks: Rows<Ask>, entries: Rows<Entry>, visit: &mut dyn FnMut(u64, Entry) -> Result<()>) -> Result<()> {
     let mut entries: Peekable<_> = entries.peekable();
     for ask in asks {
-        let Ask { key, doc } = ask?;
+        let Ask { key, who, .. } = ask?;
         while entries.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.key < key)).is_some() {}
         match entries.peek() {
-            Some(Ok(entry)) if entry.key == key => visit(doc, *entry)?,
+            Some(Ok(entry)) if entry.key == key => visit(who, *entry)?,
             Some(Err(_)) => return Err(entries.next().and_then(Result::err).expect("it was just seen")),
             _ => {}
         }
@@ -348,14 +328,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for memory in [64, 1 << 20] {
             let dir = SpillDir::new(folder.path());
-            let sent = |pick: fn(&Document) -> Option<u128>| -> Result<Rows<Sent>> {
+            let sent = |pick: fn(&Document) -> Option<u128>| -> Result<Rows<Ask>> {
                 let numbered = documents.iter().enumerate();
                 let mut rows: Vec<_> = numbered
                     .filter_map(|(row, document)| {
-                        Some(Sent { key: pick(document)?, doc: DocId::new(0, row as u64), stays: document.3 })
+                        Some(Ask { key: pick(document)?, who: row as u64, stays: document.3 })
                     })
                     .collect();
-                rows.sort_by_key(|sent| (sent.key, sent.doc));
+                rows.sort_by_key(|ask| (ask.key, ask.who));
                 Ok(Box::new(rows.into_iter().map(Ok)))
             };
             let mut both: Vec<_> = links.iter().flat_map(|&(a, b)| [(a, b), (b, a)]).collect();
@@ -373,11 +353,10 @@ mod tests {
             let mut found = vec![0; documents.len()];
             let room = Room { dir: &dir, memory };
             let (entries, origins) = (Box::new(entries.into_iter()), Box::new(origins.into_iter()));
-            recall(corpus, entries, origins, room, |known| {
-                found[known.doc.row() as usize] = known.uses;
-                Ok(())
-            })
-            .expect("no files");
+            for known in recall(corpus, entries, origins, room).expect("no files") {
+                let known = known.expect("no files");
+                found[known.who as usize] = known.uses;
+            }
             assert_eq!(found, expected);
         }
     }

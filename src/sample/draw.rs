@@ -134,7 +134,8 @@ impl Drawing<'_> {
         let draw = self.draw;
         let third = Room { memory: self.room.memory / 3, ..self.room };
         let candidates = read::all_candidates(draw, self.n_tasks, third)?;
-        let mut uses = uses.of_keys(draw, self.n_tasks, third)?.peekable();
+        let mut uses = uses.of_texts(draw, self.n_tasks, third)?.peekable();
+        let mut number = 0;
         let mut texts = self.room.dir.run_writer::<Candidate>(BLOCK)?;
         let (mut copies, mut used_up) = (0, 0);
         let mut shares = vec![Available::default(); draw.budgets.len()];
@@ -143,10 +144,10 @@ impl Drawing<'_> {
             (available.by_uses_left, available.by_uses) = (vec![0; n], vec![0; n]);
         }
         let mut done = |mut text: Candidate| -> Result<()> {
-            while uses.next_if(|found| found.as_ref().is_ok_and(|(key, _)| *key < text.key)).is_some() {}
-            if let Some(found) = uses.next_if(|found| found.as_ref().map_or(true, |(key, _)| *key == text.key)) {
-                text.uses = u32::try_from(found?.1).unwrap_or(u32::MAX);
+            if let Some(known) = uses.next_if(|known| known.as_ref().map_or(true, |known| known.who == number)) {
+                text.uses = u32::try_from(known?.uses).unwrap_or(u32::MAX);
             }
+            number += 1;
             let cap = self.cap(text.share);
             let Some(left) = cap.checked_sub(text.uses).filter(|left| *left > 0) else {
                 used_up += 1;

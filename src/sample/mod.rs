@@ -30,6 +30,7 @@ use crate::exchange::group::Room;
 use crate::exchange::sort::SpillDir;
 use crate::pipeline::{OutputSettings, Pipeline};
 use crate::plan::{self, Task};
+use crate::reuse::alike;
 use crate::reuse::ledger::{Ledger, Pin};
 use crate::reuse::recording::{About, Recording};
 use crate::reuse::time::Time;
@@ -92,6 +93,9 @@ pub struct Settings {
     /// The address of a ledger, from which the uses so far are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
+    /// The output folders of runs that have found texts to be alike: a text counts the uses of those that it is like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
     /// The run that the ledger is told of the draw as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
@@ -154,12 +158,13 @@ pub struct Columns {
     uses: Option<String>,
     content: Option<String>,
     origin: Option<String>,
+    matched: Option<String>,
 }
 
 impl Columns {
     fn names(&self) -> Vec<String> {
-        let Self { share, source, weights, quality, tokens, uses, content, origin } = self.clone();
-        let single = [share, source, quality, tokens, uses, content, origin].into_iter().flatten();
+        let Self { share, source, weights, quality, tokens, uses, content, origin, matched } = self.clone();
+        let single = [share, source, quality, tokens, uses, content, origin, matched].into_iter().flatten();
         single.chain(weights).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
@@ -220,7 +225,7 @@ pub fn sample(sample: &Sample<'_>, machine: &Machine<'_>, progress: &Progress) -
 
     progress.begin("drawing", Total::Unknown);
     let uses = match ledger {
-        Some(ledger) => Uses::Ledger(ledger, runs),
+        Some(ledger) => Uses::Ledger(ledger, runs, &sample.settings.links),
         None => Uses::Columns,
     };
     let room = Room { dir: machine.spill, memory: machine.memory as usize / 2 };
@@ -323,6 +328,7 @@ fn prepare(sample: &Sample<'_>, progress: &Progress) -> Result<Prepared> {
         (Some(place), None) => Some(Ledger::open(place)?),
         (None, _) => None,
     };
+    settings.links.iter().try_for_each(|run| alike::links_of(run).map(drop))?;
     let known = run_dir.read_json::<Pinned>(PINNED)?;
     if let (Some(ledger), Some(run)) = (&ledger, &settings.record) {
         let ours = known.as_ref().is_some_and(|pinned| is_recorded(ledger, run, pinned));
@@ -458,6 +464,7 @@ impl Sample<'_> {
             uses,
             content: here("content_key", &is_key),
             origin: here("origin_key", &is_key),
+            matched: here("matched_key", &is_key),
         })
     }
 

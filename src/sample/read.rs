@@ -168,7 +168,10 @@ impl Batch {
                 read.estimated += 1;
                 draw.estimate.n_tokens(text)
             });
-            let origin = beside.origin.as_ref().and_then(|keys| keys.get(row)).filter(|origin| *origin != key);
+            let other = |keys: &Option<KeyColumn>| {
+                let other = keys.as_ref().and_then(|keys| keys.get(row)).filter(|other| *other != key);
+                other.map(u128::from_be_bytes)
+            };
             read.candidates += 1;
             candidates.push(Candidate {
                 key: u128::from_be_bytes(key),
@@ -178,7 +181,8 @@ impl Batch {
                 doc: DocId::new(task, work.first_row + row as u64),
                 bytes: text.len() as u64,
                 uses: beside.uses(row),
-                origin: origin.map(u128::from_be_bytes),
+                origin: other(&beside.origin),
+                matched: other(&beside.matched),
                 source: beside.source.as_ref().and_then(|source| source.get(row)).map(Into::into),
             });
         }
@@ -200,6 +204,7 @@ struct Beside {
     uses: Option<Float64Array>,
     content: Option<KeyColumn>,
     origin: Option<KeyColumn>,
+    matched: Option<KeyColumn>,
 }
 
 impl Beside {
@@ -226,6 +231,7 @@ impl Beside {
             uses: numbers(&columns.uses)?,
             content: keys(&columns.content)?,
             origin: keys(&columns.origin)?,
+            matched: keys(&columns.matched)?,
         })
     }
 

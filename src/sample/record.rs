@@ -1,7 +1,7 @@
 //! The rows that a draw sorts and writes down.
 
 use crate::doc::DocId;
-use crate::exchange::record::{Record, put_varint, take, take_varint};
+use crate::exchange::record::{Record, put_key, put_text, put_varint, take, take_key, take_text, take_varint};
 
 /// A document that can be drawn. In the order of keys; of those with the same key, the least stands for all.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,8 @@ pub struct Candidate {
     pub uses: u32,
     /// The content key of the text as first read, if that was another one.
     pub origin: Option<u128>,
+    /// That of the text that an index has matched it with, likewise.
+    pub matched: Option<u128>,
     /// Where it comes from, if that is to be recorded.
     pub source: Option<Box<str>>,
 }
@@ -45,30 +47,6 @@ fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
     take_varint(bytes).and_then(|number| number.try_into().ok())
 }
 
-const HAS_ORIGIN: u8 = 1;
-const HAS_SOURCE: u8 = 2;
-
-/// What a text was when first read and where it comes from, of which most have one or none.
-fn put_past(origin: Option<u128>, source: Option<&str>, out: &mut Vec<u8>) {
-    let has = |there: bool, flag: u8| u8::from(there) * flag;
-    out.push(has(origin.is_some(), HAS_ORIGIN) | has(source.is_some(), HAS_SOURCE));
-    if let Some(origin) = origin {
-        out.extend_from_slice(&origin.to_le_bytes());
-    }
-    if let Some(source) = source {
-        put_varint(source.len() as u64, out);
-        out.extend_from_slice(source.as_bytes());
-    }
-}
-
-/// The reverse of [`put_past`].
-fn take_past(bytes: &mut &[u8]) -> Option<(Option<u128>, Option<Box<str>>)> {
-    let [flags] = take(bytes)?;
-    let origin = if flags & HAS_ORIGIN > 0 { Some(take_u128(bytes)?) } else { None };
-    let source = if flags & HAS_SOURCE > 0 { Some(take_text(bytes)?) } else { None };
-    Some((origin, source))
-}
-
 impl Record for Candidate {
     const KIND: u32 = 40;
 
@@ -80,7 +58,9 @@ impl Record for Candidate {
         out.extend_from_slice(&self.doc.to_u64().to_le_bytes());
         put_varint(self.bytes, out);
         put_varint(self.uses.into(), out);
-        put_past(self.origin, self.source.as_deref(), out);
+        put_key(self.origin, out);
+        put_key(self.matched, out);
+        put_text(self.source.as_deref(), out);
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
@@ -91,20 +71,13 @@ impl Record for Candidate {
         let doc = DocId::from_u64(take_u64(bytes)?);
         let n_bytes = take_varint(bytes)?;
         let uses = take_u32(bytes)?;
-        let (origin, source) = take_past(bytes)?;
-        Some(Self { key, share, tokens, weight, doc, bytes: n_bytes, uses, origin, source })
+        let (origin, matched, source) = (take_key(bytes)?, take_key(bytes)?, take_text(bytes)?);
+        Some(Self { key, share, tokens, weight, doc, bytes: n_bytes, uses, origin, matched, source })
     }
 
     fn heap_size(&self) -> usize {
         self.source.as_ref().map_or(0, |source| source.len())
     }
-}
-
-fn take_text(bytes: &mut &[u8]) -> Option<Box<str>> {
-    let length = take_varint(bytes)? as usize;
-    let (text, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    std::str::from_utf8(text).ok().map(Into::into)
 }
 
 /// A use of a text that can be drawn, in the order in which uses are.
@@ -244,60 +217,14 @@ impl Record for Told {
         out.extend_from_slice(&self.key.to_le_bytes());
         put_varint(self.uses.into(), out);
         put_varint(self.tokens.into(), out);
-        put_past(self.origin, self.source.as_deref(), out);
+        put_key(self.origin, out);
+        put_text(self.source.as_deref(), out);
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let (key, uses, tokens) = (take_u128(bytes)?, take_u32(bytes)?, take_u32(bytes)?);
-        let (origin, source) = take_past(bytes)?;
+        let (origin, source) = (take_key(bytes)?, take_text(bytes)?);
         Some(Self { key, uses, tokens, origin, source })
-    }
-}
-
-/// A key by which the ledger is asked for a document, in the order of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Probe {
-    /// What is looked up.
-    pub key: u128,
-    /// The content key of the document.
-    pub document: u128,
-}
-
-impl Record for Probe {
-    const KIND: u32 = 46;
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.key.to_le_bytes());
-        out.extend_from_slice(&self.document.to_le_bytes());
-    }
-
-    fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        Some(Self { key: take_u128(bytes)?, document: take_u128(bytes)? })
-    }
-}
-
-/// What was found for a document, in the order of their content keys: each entry of the ledger once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Hit {
-    /// The content key of the document.
-    pub document: u128,
-    /// The entry.
-    pub entry: u128,
-    /// Its uses.
-    pub uses: u64,
-}
-
-impl Record for Hit {
-    const KIND: u32 = 47;
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.document.to_le_bytes());
-        out.extend_from_slice(&self.entry.to_le_bytes());
-        put_varint(self.uses, out);
-    }
-
-    fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        Some(Self { document: take_u128(bytes)?, entry: take_u128(bytes)?, uses: take_varint(bytes)? })
     }
 }
 
@@ -330,17 +257,16 @@ mod tests {
             bytes: 1 << 40,
             uses: 3,
             origin: Some(5),
+            matched: Some(6),
             source,
         };
         check(&candidate);
-        check(&Candidate { origin: None, source: None, ..candidate.clone() });
+        check(&Candidate { origin: None, matched: None, source: None, ..candidate.clone() });
         check(&Turn { share: 1, class: 2, rank: u64::MAX, key: u128::MAX, turn: 4, tokens: u32::MAX });
         check(&Drawn { key: 1, turn: 200 });
         check(&Place { doc, epoch: 2, position: 1 << 63, shard: 70_000 });
         check(&InTurn { epoch: 1, doc, bytes: 99 });
         check(&Told { key: 1, uses: 4, tokens: 1000, origin: Some(2), source: candidate.source });
         check(&Told { key: 1, uses: 4, tokens: 1000, origin: None, source: None });
-        check(&Probe { key: 1, document: 2 });
-        check(&Hit { document: 1, entry: 2, uses: 1 << 50 });
     }
 }

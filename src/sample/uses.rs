@@ -1,135 +1,105 @@
-//! What the ledger knows of the documents that could be drawn: merges of sorted lists, each read front to back.
+//! What the ledger knows of the texts that could be drawn.
 
-use super::record::{Candidate, Hit, Probe};
+use super::record::Candidate;
 use super::{Draw, read};
 use crate::error::Result;
 use crate::exchange::group::Room;
-use crate::exchange::sort::Sorter;
+use crate::exchange::sort::{Sorter, TempRun};
+use crate::reuse::alike::Alike;
 use crate::reuse::ledger::{Ledger, Run};
+use crate::reuse::recall::{Ask, Corpus, Recalled, recall};
 use crate::stage::Rows;
+
+/// The bytes that are read at a time of keys that are read more than once.
+const BUFFER: usize = 256 << 10;
 
 /// Where the uses of documents are known from.
 pub enum Uses<'l> {
     /// From the documents themselves, or from nowhere.
     Columns,
-    /// From these runs of a ledger.
-    Ledger(&'l Ledger, Vec<&'l Run>),
+    /// From these runs of a ledger, also of texts that the runs in these folders have found to be alike.
+    Ledger(&'l Ledger, Vec<&'l Run>, &'l [String]),
 }
 
 impl Uses<'_> {
-    /// The content keys of documents that were used, in order, each with the number of uses.
-    ///
-    /// A document is found by its text and by the text it was when first read, and either may be what a run has drawn or
-    /// what that was when first read. What is found in several of these ways counts once.
-    pub fn of_keys(&self, draw: &Draw<'_>, n_tasks: u32, room: Room<'_>) -> Result<Rows<(u128, u64)>> {
-        let Self::Ledger(ledger, runs) = self else { return Ok(Box::new(std::iter::empty())) };
-        let half = Room { memory: room.memory / 2, ..room };
-        let mut probes = Sorter::<Probe>::unique(room.dir, room.memory / 2);
-        for candidate in read::all_candidates(draw, n_tasks, half)? {
-            let Candidate { key, origin, .. } = candidate?;
-            for probe in [Some(key), origin].into_iter().flatten() {
-                probes.push(Probe { key: probe, document: key })?;
-            }
+    /// The uses of texts that were used. A text goes by its place in the order of the keys of all texts, from 0, and they
+    /// come in this order. Documents of the same text are asked for as one.
+    pub fn of_texts(&self, draw: &Draw<'_>, n_tasks: u32, room: Room<'_>) -> Result<Rows<Recalled>> {
+        let Self::Ledger(ledger, runs, folders) = self else { return Ok(Box::new(std::iter::empty())) };
+        let part = |parts: usize| Room { memory: room.memory / parts, ..room };
+        let mut origins = Sorter::<Ask>::unique(room.dir, part(4).memory);
+        let mut matches = Sorter::<Ask>::unique(room.dir, part(4).memory);
+        for numbered in numbered(read::all_candidates(draw, n_tasks, part(4))?) {
+            let (who, candidate) = numbered?;
+            let ask = |key: u128| Ask { key, who, stays: true };
+            candidate.origin.map_or(Ok(()), |key| origins.push(ask(key)))?;
+            candidate.matched.map_or(Ok(()), |key| matches.push(ask(key)))?;
         }
-        let mut file = room.dir.run_writer::<Probe>(32 << 10)?;
-        for probe in probes.finish()? {
-            file.push(&probe?)?;
-        }
-        let probes = file.finish()?;
-        let quarter = Room { memory: room.memory / 4, ..room };
-        let mut hits = Sorter::<Hit>::unique(room.dir, quarter.memory);
-        let entries = |entry: &crate::reuse::entries::Entry| entry.key;
-        meet(probes.rows(quarter.memory)?, ledger.scan(runs, quarter)?, entries, |probe, entry| {
-            hits.push(Hit { document: probe.document, entry: entry.key, uses: entry.uses })
-        })?;
-        // What was drawn as another text than it was when first read, by the latter.
-        let mut drawn_as = Sorter::<Probe>::unique(room.dir, quarter.memory);
-        meet(
-            probes.rows(quarter.memory)?,
-            ledger.origins(runs, quarter)?,
-            |origin| origin.origin,
-            |probe, origin| drawn_as.push(Probe { key: origin.key, document: probe.document }),
-        )?;
-        drop(probes);
-        meet(drawn_as.finish()?, ledger.scan(runs, quarter)?, entries, |probe, entry| {
-            hits.push(Hit { document: probe.document, entry: entry.key, uses: entry.uses })
-        })?;
-        Ok(Box::new(added_up(hits.finish()?)))
-    }
-}
-
-/// Shows each probe with each row of its key. Both come in the order of keys; rows of a key may be several.
-fn meet<T: Copy>(
-    probes: impl Iterator<Item = Result<Probe>>,
-    rows: impl Iterator<Item = Result<T>>,
-    key: impl Fn(&T) -> u128,
-    mut found: impl FnMut(Probe, T) -> Result<()>,
-) -> Result<()> {
-    let mut rows = rows.peekable();
-    // Those of the key that was asked for last: a text has been drawn as few others.
-    let mut same: Vec<T> = Vec::new();
-    let mut asked = None;
-    for probe in probes {
-        let probe = probe?;
-        if asked.replace(probe.key) != Some(probe.key) {
-            same.clear();
-            while let Some(row) = rows.next_if(|row| row.as_ref().map_or(true, |row| key(row) <= probe.key)) {
-                let row = row?;
-                if key(&row) == probe.key {
-                    same.push(row);
-                }
-            }
-        }
-        same.iter().try_for_each(|row| found(probe, *row))?;
-    }
-    Ok(())
-}
-
-/// The sums by document.
-fn added_up(hits: impl Iterator<Item = Result<Hit>>) -> impl Iterator<Item = Result<(u128, u64)>> {
-    let mut hits = hits.peekable();
-    std::iter::from_fn(move || {
-        let first = match hits.next()? {
-            Ok(hit) => hit,
-            Err(error) => return Some(Err(error)),
+        let (origins, matches) = (origins.into_temp_run()?, matches.into_temp_run()?);
+        let mut alike = Alike::new(part(4));
+        folders.iter().try_for_each(|folder| alike.add_run(folder))?;
+        let alike = alike.into_temp_run()?;
+        let rows = |run: &TempRun<Ask>| -> Result<Rows<Ask>> { Ok(Box::new(run.rows(BUFFER)?)) };
+        let corpus = Corpus {
+            contents: &mut || Ok(Box::new(texts(read::all_candidates(draw, n_tasks, part(8))?))),
+            origins: &mut || rows(&origins),
+            matches: &mut || rows(&matches),
+            links: &mut || alike.rows(BUFFER),
         };
-        let mut uses = first.uses;
-        loop {
-            match hits.next_if(|next| next.as_ref().map_or(true, |next| next.document == first.document)) {
-                Some(Ok(hit)) => uses = uses.saturating_add(hit.uses),
-                Some(Err(error)) => return Some(Err(error)),
-                None => return Some(Ok((first.document, uses))),
-            }
+        recall(corpus, ledger.scan(runs, part(8))?, ledger.origins(runs, part(8))?, part(2))
+    }
+}
+
+/// Candidates in the order of their keys, each with the number of its text.
+fn numbered(candidates: Rows<Candidate>) -> impl Iterator<Item = Result<(u64, Candidate)>> {
+    let mut last: Option<(u128, u64)> = None;
+    candidates.map(move |candidate| {
+        let candidate = candidate?;
+        let number = match last {
+            Some((key, number)) if key == candidate.key => number,
+            Some((_, number)) => number + 1,
+            None => 0,
+        };
+        last = Some((candidate.key, number));
+        Ok((number, candidate))
+    })
+}
+
+/// The texts of candidates by their own keys, each once.
+fn texts(candidates: Rows<Candidate>) -> impl Iterator<Item = Result<Ask>> {
+    let mut last = None;
+    numbered(candidates).filter_map(move |numbered| match numbered {
+        Ok((who, Candidate { key, .. })) => {
+            (last.replace(who) != Some(who)).then_some(Ok(Ask { key, who, stays: true }))
         }
+        Err(error) => Some(Err(error)),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doc::DocId;
 
     #[test]
-    fn probes_meet_all_rows_of_their_key() {
-        let probes = [(1, 10), (2, 11), (2, 12), (5, 13)].map(|(key, document)| Ok(Probe { key, document }));
-        let rows = [(0, 'a'), (2, 'b'), (2, 'c'), (4, 'd'), (5, 'e')].map(Ok);
-        let mut met = String::new();
-        meet(
-            probes.into_iter(),
-            rows.into_iter(),
-            |row: &(u128, char)| row.0,
-            |probe, row| {
-                met += &format!("{}{} ", probe.document, row.1);
-                Ok(())
-            },
-        )
-        .expect("no error");
-        assert_eq!(met, "11b 11c 12b 12c 13e ");
-    }
-
-    #[test]
-    fn uses_of_a_document_are_added_up() {
-        let hits = [(1, 5, 2), (1, 6, 3), (4, 5, 1)].map(|(document, entry, uses)| Ok(Hit { document, entry, uses }));
-        let sums: Vec<_> = added_up(hits.into_iter()).map(|sum| sum.expect("no error")).collect();
-        assert_eq!(sums, [(1, 5), (4, 1)]);
+    fn texts_are_numbered_in_the_order_of_their_keys() {
+        let candidate = |(row, key): (u64, u128)| {
+            let doc = DocId::new(0, row);
+            Ok(Candidate {
+                key,
+                share: 0,
+                tokens: 1,
+                weight: 0,
+                doc,
+                bytes: 1,
+                uses: 0,
+                origin: None,
+                matched: None,
+                source: None,
+            })
+        };
+        let rows = (0..).zip([3, 3, 7, 9, 9]).map(candidate);
+        let texts = texts(Box::new(rows)).map(|text| text.map(|text| (text.key, text.who)).expect("no error"));
+        assert_eq!(texts.collect::<Vec<_>>(), [(3, 0), (7, 1), (9, 2)]);
     }
 }

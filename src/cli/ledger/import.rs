@@ -18,7 +18,7 @@ use crate::cli::{out, several};
 use crate::doc::ContentKey;
 use crate::error::{Error, Result};
 use crate::exchange::group::Room;
-use crate::exchange::record::{Record, put_varint, take, take_varint};
+use crate::exchange::record::{Record, put_text, put_varint, take, take_text, take_varint};
 use crate::exchange::sort::Sorter;
 use crate::format::input::{self, InputFile};
 use crate::format::{self, Columns, Format};
@@ -296,21 +296,13 @@ impl Record for Named {
         out.extend_from_slice(&self.key);
         out.extend_from_slice(&self.origin);
         put_varint(self.tokens, out);
-        put_varint(self.source.as_ref().map_or(0, |source| source.len() as u64 + 1), out);
-        out.extend_from_slice(self.source.as_deref().unwrap_or_default().as_bytes());
+        put_text(self.source.as_deref(), out);
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let id = u128::from_le_bytes(take(bytes)?);
         let (key, origin, tokens) = (take(bytes)?, take(bytes)?, take_varint(bytes)?);
-        let source = match take_varint(bytes)?.checked_sub(1) {
-            None => None,
-            Some(length) => {
-                let (source, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-                *bytes = rest;
-                Some(std::str::from_utf8(source).ok()?.into())
-            }
-        };
+        let source = take_text(bytes)?;
         Some(Self { id, key, origin, tokens, source })
     }
 

@@ -9,19 +9,13 @@ use super::Meeting;
 use crate::error::{Error, Result};
 use crate::exchange::group::Room;
 use crate::exchange::links::{Link, Linked, name};
-use crate::exchange::record::{Record, take};
 use crate::exchange::sort::{Sorted, Sorter, merge_files};
-use crate::format::input::InputFile;
 use crate::format::write::ShardWriter;
-use crate::format::{self, Columns};
 use crate::pipeline::OutputSettings;
-use crate::plan::{Part, Piece};
-use crate::reuse::key_column::KeyColumn;
+use crate::reuse::alike::Alike;
+use crate::run_dir::LINKS;
 use crate::stage::{Edge, Rows, key_type};
-use crate::store::Folder;
 
-/// How much of a file is read at a time.
-const WINDOW: u64 = 1 << 20;
 /// The rows that are written at once.
 const SLICE_ROWS: usize = 8192;
 
@@ -39,27 +33,6 @@ impl Links {
 
     pub(super) fn note(&mut self, edge: Edge) -> Result<()> {
         self.noted.push(Linked::new(edge))
-    }
-}
-
-/// A pair of texts, one way round.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct OneWay {
-    from: u128,
-    to: u128,
-}
-
-impl Record for OneWay {
-    const KIND: u32 = 24;
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.from.to_le_bytes());
-        out.extend_from_slice(&self.to.to_le_bytes());
-    }
-
-    fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let from = u128::from_le_bytes(take(bytes)?);
-        Some(Self { from, to: u128::from_le_bytes(take(bytes)?) })
     }
 }
 
@@ -84,40 +57,22 @@ impl Meeting<'_> {
 
     /// What is known of texts that are alike.
     pub(super) fn all_links(&mut self, runs: &[String]) -> Result<Rows<(u128, u128)>> {
-        let mut links = Sorter::unique(self.spill(), self.memory(8));
-        let mut add = |from: u128, to: u128| {
-            if from == to {
-                return Ok(());
-            }
-            links.push(OneWay { from, to })?;
-            links.push(OneWay { from: to, to: from })
-        };
+        let mut alike = Alike::new(Room { dir: self.spill(), memory: self.memory(8) });
         for link in self.noted()?.into_iter().flatten() {
             let link = link?;
-            add(link.from, link.to)?;
+            alike.add(link.from, link.to)?;
         }
-        let own = self.cut.run_dir.folder().child("_trommel/links");
+        let own = self.cut.run_dir.folder().child(LINKS);
         // Later passes have not been yet; what a broken-off attempt has left of them does not count.
         let earlier = |path: &str| {
             let pass = path.split('-').next().and_then(|pass| pass.parse::<usize>().ok());
             pass.is_some_and(|pass| pass <= self.cut.pass.index)
         };
         for found in own.list()?.iter().filter(|found| earlier(&found.path)) {
-            each_link(&own, &found.path, &mut add)?;
+            alike.add_file(&own, &found.path)?;
         }
-        for run in runs {
-            let folder = Folder::parse(run)?;
-            if folder.find("_trommel/run.json")?.is_none() {
-                return Err(Error::refused(format!(
-                    "{run}: this is not the output folder of a run, so there are no links in it"
-                )));
-            }
-            let folder = folder.child("_trommel/links");
-            for found in folder.list()? {
-                each_link(&folder, &found.path, &mut add)?;
-            }
-        }
-        Ok(Box::new(links.finish()?.map(|link| link.map(|link| (link.from, link.to)))))
+        runs.iter().try_for_each(|run| alike.add_run(run))?;
+        alike.finish()
     }
 
     /// Leaves what stages have noted beside the links from documents that are dropped.
@@ -128,7 +83,7 @@ impl Meeting<'_> {
             Field::new("kept_key", key_type(), false),
             Field::new("similarity", DataType::Float64, true),
         ]));
-        let stem = format!("_trommel/links/{}-pairs", self.cut.pass.index + 1);
+        let stem = format!("{}/{}-pairs", LINKS, self.cut.pass.index + 1);
         let settings = OutputSettings { row_group_rows: 1 << 20, ..OutputSettings::default() };
         let mut writer = ShardWriter::create(self.cut.run_dir.folder(), &stem, &schema, "", &settings)?;
         let mut slice: Vec<Link> = Vec::with_capacity(SLICE_ROWS);
@@ -156,32 +111,4 @@ impl Meeting<'_> {
         write(&mut slice)?;
         writer.finish().map(drop)
     }
-}
-
-/// Shows the pairs of a file of links.
-fn each_link(folder: &Folder, path: &str, show: &mut dyn FnMut(u128, u128) -> Result<()>) -> Result<()> {
-    let file = InputFile::own(folder, path)?;
-    let names = ["dropped_key", "kept_key"];
-    let columns = Columns { text: String::new(), others: Some(names.map(str::to_owned).to_vec()) };
-    let schema = format::columns(&file)?;
-    let fields = names.map(|name| match schema.as_ref().and_then(|schema| schema.field_with_name(name).ok()) {
-        Some(field) => field.clone(),
-        None => Field::new(name, DataType::Utf8, true),
-    });
-    let schema = Arc::new(Schema::new(fields.to_vec()));
-    let mut reader = format::open(&file, &Piece { shard: 0, part: Part::All }, &columns, WINDOW)?;
-    let failed = |message: String| Error::io(&file.name, message);
-    while let Some(chunk) = reader.next_chunk()? {
-        let batch = chunk.decode(&schema, "").map_err(failed)?.batch;
-        let [from, to] = names.map(|name| {
-            let column = batch.column_by_name(name).ok_or_else(|| failed(format!("there is no column `{name}`")))?;
-            KeyColumn::new(column).map_err(|message| failed(format!("column `{name}`: {message}")))
-        });
-        let (from, to) = (from?, to?);
-        for row in 0..batch.num_rows() {
-            let key = |keys: &KeyColumn| keys.get(row).ok_or_else(|| failed(format!("row {row} is no link")));
-            show(u128::from_be_bytes(key(&from)?), u128::from_be_bytes(key(&to)?))?;
-        }
-    }
-    Ok(())
 }
