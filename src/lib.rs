@@ -35,6 +35,7 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod alike;
 pub mod annotate;
 pub mod budget;
 pub mod canonical;
@@ -70,3 +71,4 @@ pub mod task;
 pub mod text;
 pub mod tokenize;
 pub mod tokenizer;
+pub mod vector;

@@ -291,6 +291,42 @@ fn what_a_tagged_corpus_says_of_its_uses_counts() {
     assert!(drawn(&work.left("a")).keys().all(|text| !drawn(&work.left("b")).contains_key(text)), "fresh ones first");
 }
 
+/// What `tag` says was used is what a draw takes for used: also by way of texts that are alike.
+#[test]
+fn a_draw_knows_of_near_copies_what_a_tag_knows() {
+    let work = Work::new();
+    let documents = corpus::documents(17, 400);
+    let (used, others) = documents.split_at(100);
+    corpus::write_parquet(&work.path("used-pages"), used, 2, 40);
+    corpus::write_parquet(&work.path("others"), others, 3, 40);
+    work.run("ledger record used used-pages --run a").ends_with(0);
+    work.run("dedup --threshold 0.7 --all-links used-pages others earlier").ends_with(0);
+    work.run("index build seen --threshold 0.7 used-pages").ends_with(0);
+    work.run("dedup --threshold 0.7 --mode annotate --against seen others matched").ends_with(0);
+    let mut n_used = Vec::new();
+    for (name, input, links) in
+        [("plain", "others", ""), ("linked", "others", "--links earlier"), ("by-index", "matched/kept", "")]
+    {
+        work.run(&format!("tag {input} tagged-{name} --ledger used {links}")).ends_with(0);
+        let tagged = work.left(&format!("tagged-{name}"));
+        let mut uses: BTreeMap<String, u64> = BTreeMap::new();
+        for (text, n) in tagged.kept_strings("text").into_iter().zip(tagged.kept().numbers("reuse_count")) {
+            *uses.entry(same(&text.expect("a text"))).or_default() += n.expect("a number") as u64;
+        }
+        work.run(&format!("sample --tokens 10M --cap 1 --ledger used {links} {SMALL} {input} drawn-{name}"))
+            .ends_with(0);
+        let left = work.left(&format!("drawn-{name}"));
+        adds_up(&left);
+        let fresh: BTreeSet<&String> = uses.iter().filter(|(_, n)| **n == 0).map(|(text, _)| text).collect();
+        assert_eq!(drawn(&left).keys().collect::<BTreeSet<_>>(), fresh, "{name}");
+        n_used.push(uses.len() - fresh.len());
+    }
+    assert!(n_used[0] < n_used[1].min(n_used[2]), "near copies there are: {n_used:?}");
+    work.run(&format!("sample --tokens 1k --ledger used --links others {SMALL} others out"))
+        .ends_with(1)
+        .says("others: this is not the output folder of a run");
+}
+
 #[test]
 fn a_shuffle_is_one_and_groups_keep_their_order() {
     let work = Work::new();

@@ -9,6 +9,8 @@ use trommel::pipeline::{self, Pipeline};
 /// the floors below it and nothing on its own floor or above, so that there are no cycles, and whoever reads a
 /// module knows what it can depend on.
 const FLOORS: &[&[&str]] = &[
+    // The same code for wider processors.
+    &["vector"],
     // What everything stands on: errors; how bytes become text, and how that is cut, by us and by models; when two texts
     // are the same; what points at a person.
     &["error", "encoding", "text", "tokenizer", "canonical", "pii"],
@@ -31,8 +33,9 @@ const FLOORS: &[&[&str]] = &[
     &["plan", "schema", "tally", "budget", "fleet"],
     // Readers and writers; where a run keeps its state; stages over a batch.
     &["format", "run_dir", "chain"],
-    // One task through one pass; the pairs that a run leaves for other thresholds.
-    &["task", "pairs"],
+    // One task through one pass; the pairs that a run leaves for other thresholds, and the texts that it has found to be
+    // alike.
+    &["task", "pairs", "alike"],
     // What happened.
     &["report"],
     // Waves of tasks on many machines: knows what a task is called, and nothing of what it does.

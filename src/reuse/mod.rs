@@ -5,7 +5,6 @@
 //! list, [`recall`] finds in it what is known of a corpus, and [`weight`] says what follows from the number of uses.
 //! [`law`] has the scaling laws that plans are made by.
 
-pub mod alike;
 pub mod entries;
 pub mod key_column;
 pub mod law;

@@ -31,7 +31,7 @@ pub struct Corpus<'c> {
     pub origins: &'c mut dyn FnMut() -> Result<Rows<Ask>>,
     /// Likewise, those of texts that an index has matched them with.
     pub matches: &'c mut dyn FnMut() -> Result<Rows<Ask>>,
-    /// [Texts that are alike](super::alike), by content keys, both ways round, in order.
+    /// [Texts that are alike](crate::alike), by content keys, both ways round, in order.
     pub links: &'c mut dyn FnMut() -> Result<Rows<(u128, u128)>>,
 }
 

@@ -22,6 +22,7 @@ use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::alike;
 use crate::annotate::counts::Counts;
 use crate::budget::{Budget as Bytes, Progress, Total};
 use crate::engine::Input;
@@ -30,7 +31,6 @@ use crate::exchange::group::Room;
 use crate::exchange::sort::SpillDir;
 use crate::pipeline::{OutputSettings, Pipeline};
 use crate::plan::{self, Task};
-use crate::reuse::alike;
 use crate::reuse::ledger::{Ledger, Pin};
 use crate::reuse::recording::{About, Recording};
 use crate::reuse::time::Time;

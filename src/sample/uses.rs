@@ -2,10 +2,10 @@
 
 use super::record::Candidate;
 use super::{Draw, read};
+use crate::alike::Alike;
 use crate::error::Result;
 use crate::exchange::group::Room;
 use crate::exchange::sort::{Sorter, TempRun};
-use crate::reuse::alike::Alike;
 use crate::reuse::ledger::{Ledger, Run};
 use crate::reuse::recall::{Ask, Corpus, Recalled, recall};
 use crate::stage::Rows;

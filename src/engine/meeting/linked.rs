@@ -6,13 +6,13 @@ use arrow::array::{FixedSizeBinaryArray, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::Meeting;
+use crate::alike::Alike;
 use crate::error::{Error, Result};
 use crate::exchange::group::Room;
 use crate::exchange::links::{Link, Linked, name};
 use crate::exchange::sort::{Sorted, Sorter, merge_files};
 use crate::format::write::ShardWriter;
 use crate::pipeline::OutputSettings;
-use crate::reuse::alike::Alike;
 use crate::run_dir::LINKS;
 use crate::stage::{Edge, Rows, key_type};
 

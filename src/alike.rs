@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 
-use super::key_column::KeyColumn;
 use crate::error::{Error, Result};
 use crate::exchange::group::Room;
 use crate::exchange::record::{Record, take};
@@ -12,6 +11,7 @@ use crate::exchange::sort::{Sorter, TempRun};
 use crate::format::input::InputFile;
 use crate::format::{self, Columns};
 use crate::plan::{Part, Piece};
+use crate::reuse::key_column::KeyColumn;
 use crate::run_dir::LINKS;
 use crate::stage::Rows;
 use crate::store::Folder;
