@@ -4,47 +4,72 @@ use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+use crate::vector::{Kernel, widest};
+
 /// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.
 /// Borrowed when the text is canonical already.
 pub fn canonical(text: &str) -> Cow<'_, str> {
-    match composed(text) {
-        Cow::Borrowed(text) => single_spaces(text),
-        Cow::Owned(text) => Cow::Owned(single_spaces(&text).into_owned()),
+    widest(Canonical(text))
+}
+
+struct Canonical<'t>(&'t str);
+
+impl<'t> Kernel for Canonical<'t> {
+    type Output = Cow<'t, str>;
+
+    #[inline(always)]
+    fn run(self) -> Cow<'t, str> {
+        match Composed(self.0).run() {
+            Cow::Borrowed(text) => single_spaces(text),
+            Cow::Owned(text) => Cow::Owned(single_spaces(&text).into_owned()),
+        }
     }
 }
 
 /// The text in Unicode NFC. Borrowed when it is already.
-///
+pub fn composed(text: &str) -> Cow<'_, str> {
+    widest(Composed(text))
+}
+
 /// A character that `may_compose` does not hold for is one to which nothing before it can be joined or moved; so
 /// what lies between two of them is composed alone.
-pub fn composed(text: &str) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
-    let mut hits = Hits::new(bytes, needs_a_look, may_compose);
-    // `text[from..]` is not yet in `out`; up to `at` it is looked through.
-    let (mut out, mut from, mut at) = (String::new(), 0, 0);
-    while let Some(hit) = hits.next(at) {
-        let begin = text[at..hit].char_indices().next_back().map_or(at, |(before, _)| at + before);
-        let plain = text[hit..].char_indices().find(|(i, _)| {
-            let byte = |after: usize| bytes.get(hit + i + after).copied().unwrap_or(0);
-            !may_compose(byte(0), byte(1), byte(2))
-        });
-        let end = plain.map_or(text.len(), |(i, _)| hit + i);
-        if !is_nfc(&text[begin..end]) {
-            out.reserve(text.len() - from);
-            out.push_str(&text[from..begin]);
-            out.extend(text[begin..end].nfc());
-            from = end;
+struct Composed<'t>(&'t str);
+
+impl<'t> Kernel for Composed<'t> {
+    type Output = Cow<'t, str>;
+
+    #[inline(always)]
+    fn run(self) -> Cow<'t, str> {
+        let text = self.0;
+        let bytes = text.as_bytes();
+        let mut hits = Hits::new(bytes, needs_a_look, may_compose);
+        // `text[from..]` is not yet in `out`; up to `at` it is looked through.
+        let (mut out, mut from, mut at) = (String::new(), 0, 0);
+        while let Some(hit) = hits.next(at) {
+            let begin = text[at..hit].char_indices().next_back().map_or(at, |(before, _)| at + before);
+            let plain = text[hit..].char_indices().find(|(i, _)| {
+                let byte = |after: usize| bytes.get(hit + i + after).copied().unwrap_or(0);
+                !may_compose(byte(0), byte(1), byte(2))
+            });
+            let end = plain.map_or(text.len(), |(i, _)| hit + i);
+            if !is_nfc(&text[begin..end]) {
+                out.reserve(text.len() - from);
+                out.push_str(&text[from..begin]);
+                out.extend(text[begin..end].nfc());
+                from = end;
+            }
+            at = end;
         }
-        at = end;
+        if from == 0 {
+            return Cow::Borrowed(text);
+        }
+        out.push_str(&text[from..]);
+        Cow::Owned(out)
     }
-    if from == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[from..]);
-    Cow::Owned(out)
 }
 
 /// The text with every run of `White_Space` one space, trimmed.
+#[inline(always)]
 fn single_spaces(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     let bytes = text.as_bytes();
@@ -90,6 +115,7 @@ struct Hits<'t, May, Is> {
 }
 
 impl<'t, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits<'t, May, Is> {
+    #[inline(always)]
     fn new(bytes: &'t [u8], may: May, is: Is) -> Self {
         let mut hits = Self { bytes, may, is, block: 0, hits: 0 };
         hits.look();
@@ -97,6 +123,7 @@ impl<'t, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits<'t, May, 
     }
 
     /// The first one from `from` on. Never goes back.
+    #[inline(always)]
     fn next(&mut self, from: usize) -> Option<usize> {
         if from >= self.block + BLOCK {
             self.block = from;
@@ -114,6 +141,7 @@ impl<'t, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits<'t, May, 
     }
 
     /// Looks at the block.
+    #[inline(always)]
     fn look(&mut self) {
         self.hits = match self.bytes.get(self.block..self.block + BLOCK + 2) {
             Some(block) => self.hits_in(block.try_into().expect("as long as that")),
@@ -127,6 +155,7 @@ impl<'t, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits<'t, May, 
         };
     }
 
+    #[inline(always)]
     fn hits_in(&self, block: &[u8; BLOCK + 2]) -> u64 {
         let mut any = false;
         for i in 0..BLOCK {
@@ -144,6 +173,7 @@ impl<'t, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits<'t, May, 
 }
 
 /// The lowest bits of bytes in one number, that of the first byte lowest. No other bits are set.
+#[inline(always)]
 pub(crate) fn bits(bytes: &[u8; BLOCK]) -> u64 {
     // The product brings the eighth bits of eight bytes together in the highest one.
     let eights = bytes.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().expect("eight bytes")));

@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use crate::vector::{Kernel, widest};
+
 /// The number of code points.
 pub fn n_chars(text: &str) -> usize {
     n_bytes(text, begins_char)
@@ -21,6 +23,7 @@ pub fn offset(text: &str, part: &str) -> usize {
 }
 
 /// The number of bytes for which `is` holds.
+#[inline(always)]
 pub fn n_bytes(text: &str, is: impl Fn(u8) -> bool) -> usize {
     // A sum that fits a byte lets the compiler look at many bytes at once.
     let sum = |bytes: &[u8]| usize::from(bytes.iter().map(|&b| u8::from(is(b))).sum::<u8>());
@@ -105,31 +108,41 @@ pub struct Scripts {
 
 /// Counts [`Scripts`], a block of bytes at a time: every document of a run comes through here.
 pub fn scripts(text: &str) -> Scripts {
-    let bytes = text.as_bytes();
-    let ascii = n_bytes(text, |byte| byte < 0x80);
-    let (mut threes, mut fours) = (0, 0);
-    if ascii < bytes.len() {
-        let mut count = |block: &[u8; BLOCK + 3]| {
-            if block[..BLOCK].iter().fold(0, |all, byte| all | byte) >= 0x80 {
-                let (three, four) = cjk_in(block);
-                threes += usize::from(three);
-                fours += usize::from(four);
+    widest(Count(text))
+}
+
+struct Count<'t>(&'t str);
+
+impl Kernel for Count<'_> {
+    type Output = Scripts;
+
+    #[inline(always)]
+    fn run(self) -> Scripts {
+        let text = self.0;
+        let bytes = text.as_bytes();
+        let ascii = n_bytes(text, |byte| byte < 0x80);
+        let (mut threes, mut fours) = (0, 0);
+        if ascii < bytes.len() {
+            let mut padded = [0; BLOCK + 3];
+            for at in (0..bytes.len()).step_by(BLOCK) {
+                let block = match bytes.get(at..at + BLOCK + 3) {
+                    Some(block) => block.try_into().expect("as long as that"),
+                    None => {
+                        let rest = &bytes[at..bytes.len().min(at + BLOCK + 3)];
+                        padded[..rest.len()].copy_from_slice(rest);
+                        padded[rest.len()..].fill(0);
+                        &padded
+                    }
+                };
+                if block[..BLOCK].iter().fold(0, |all, byte| all | byte) >= 0x80 {
+                    let (three, four) = cjk_in(block);
+                    threes += usize::from(three);
+                    fours += usize::from(four);
+                }
             }
-        };
-        let mut at = 0;
-        while let Some(block) = bytes.get(at..at + BLOCK + 3) {
-            count(block.try_into().expect("as long as that"));
-            at += BLOCK;
         }
-        while at < bytes.len() {
-            let mut block = [0; BLOCK + 3];
-            let rest = &bytes[at..bytes.len().min(at + BLOCK + 3)];
-            block[..rest.len()].copy_from_slice(rest);
-            count(&block);
-            at += BLOCK;
-        }
+        Scripts { ascii, cjk: threes + fours, other_bytes: bytes.len() - ascii - 3 * threes - 4 * fours }
     }
-    Scripts { ascii, cjk: threes + fours, other_bytes: bytes.len() - ascii - 3 * threes - 4 * fours }
 }
 
 /// How many bytes are looked at at once.
@@ -138,6 +151,7 @@ const BLOCK: usize = 64;
 /// The characters of three and of four bytes that begin in a block and are Han ideographs, kana or Hangul syllables.
 ///
 /// Comparisons of UTF-8 without a branch, so that it is done with the vector instructions that every processor has.
+#[inline(always)]
 fn cjk_in(block: &[u8; BLOCK + 3]) -> (u8, u8) {
     let (mut threes, mut fours) = (0, 0);
     for i in 0..BLOCK {

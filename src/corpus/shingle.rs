@@ -12,7 +12,8 @@
 //! lower-cased on the way, and the hash of a shingle is a polynomial in those of its members, which rolls on from
 //! one shingle to the next: so nothing is ever written out, and a shingle costs two multiplications.
 //!
-//! ASCII is taken 64 bytes at a time: one number says which of them belong to words. And a word is taken eight
+//! Text is taken 64 bytes at a time: one number says which of them belong to words of ASCII, and one which are beyond
+//! that. And a word is taken eight
 //! bytes at a time, as a number too (Knuth 4A, 7.1.3, has such tricks, as "broadword computing").
 
 use std::sync::LazyLock;
@@ -22,7 +23,9 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::{GOLDEN, hash_all, hash_one};
 use crate::canonical::bits;
+use crate::exchange::radix::radix_sort;
 use crate::text::{is_cjk, is_word_char};
+use crate::vector::{Kernel, widest};
 
 /// What a shingle is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -70,13 +73,13 @@ impl Shingler {
     pub fn shingles(&self, canonical: &str, units: &mut Units, out: &mut Vec<u64>) {
         match self.unit {
             Unit::Words => {
-                let mut split = Split { bytes: canonical.as_bytes(), n: self.n, n_words: 0, units, out };
-                let from = split.out.len();
-                if split.all().is_err() {
-                    let text = canonical.to_lowercase();
+                let from = out.len();
+                let split = |text: &str, units: &mut Units, out: &mut Vec<u64>| {
+                    widest(Split { bytes: text.as_bytes(), n: self.n, n_words: 0, units, out })
+                };
+                if split(canonical, units, out).is_err() {
                     out.truncate(from);
-                    let mut split = Split { bytes: text.as_bytes(), n: self.n, n_words: 0, units, out };
-                    split.all().expect("what is lower-case stays as it is");
+                    split(&canonical.to_lowercase(), units, out).expect("what is lower-case stays as it is");
                 }
             }
             Unit::Chars => {
@@ -90,12 +93,13 @@ impl Shingler {
     /// The shingles of a text in canonical form as a set: sorted, each once. Appended to `set`, which is empty.
     pub fn set(&self, canonical: &str, units: &mut Units, set: &mut Vec<u64>) {
         self.shingles(canonical, units, set);
-        set.sort_unstable();
+        radix_sort(set, |hash| *hash);
         set.dedup();
     }
 }
 
 /// The hashes of all windows of `n` units; of the whole if it is shorter; nothing of nothing.
+#[inline(always)]
 fn windows(units: &[u64], n: usize, seed: u64, out: &mut Vec<u64>) {
     let roll = |hash: u64, unit: u64| hash.wrapping_mul(GOLDEN).wrapping_add(unit);
     let first = &units[..n.min(units.len())];
@@ -126,68 +130,90 @@ struct Split<'a> {
 #[derive(Debug)]
 struct Unusual;
 
-impl Split<'_> {
+impl Kernel for Split<'_> {
+    type Output = Result<(), Unusual>;
+
     /// Splits the whole text.
-    fn all(&mut self) -> Result<(), Unusual> {
+    #[inline(always)]
+    fn run(mut self) -> Result<(), Unusual> {
         // There are no more words than every other byte, and no more ideographs than every third.
         self.units.words.resize(self.units.words.len().max(self.bytes.len() / 2 + 1), 0);
         self.units.run.resize(self.units.run.len().max(self.bytes.len() / 3 + 1), 0);
         let mut at = 0;
-        while at < self.bytes.len() {
-            let block = self.bytes.get(at..at + BLOCK).map(|block| block.try_into().expect("a block"));
-            at = match block.and_then(words_of_ascii) {
-                Some(words) => self.block(at, words)?,
-                None => self.stretch(at, at + BLOCK)?,
-            };
+        while let Some(block) = self.bytes.get(at..at + BLOCK) {
+            at = self.block(at, block.try_into().expect("a block"))?;
         }
+        self.rest(at)?;
         windows(&self.units.words[..self.n_words], self.n, 0, self.out);
         Ok(())
     }
+}
 
-    /// The words of a block of ASCII at `at`, a bit set for each of their characters. Returns where it goes on.
-    fn block(&mut self, at: usize, mut words: u64) -> Result<usize, Unusual> {
-        while words != 0 {
-            let begin = words.trailing_zeros();
-            let len = (!(words >> begin)).trailing_zeros();
-            if begin + len == u64::BITS {
-                // It goes on in the next block, which shall begin with it; or it is too long for one.
-                return if begin > 0 { Ok(at + begin as usize) } else { self.stretch(at, at + BLOCK) };
-            }
+impl Split<'_> {
+    /// The words and runs that begin in the block at `at`. Returns where it goes on.
+    #[inline(always)]
+    fn block(&mut self, at: usize, block: &[u8; BLOCK]) -> Result<usize, Unusual> {
+        let (words, beyond) = words_of_ascii(block);
+        // What is still to be looked at.
+        let mut left = words | beyond;
+        while left != 0 {
+            let begin = left.trailing_zeros();
             let from = at + begin as usize;
-            self.push_word(from, from + len as usize, 0);
-            words &= u64::MAX << (begin + len);
+            let len = (!(words >> begin)).trailing_zeros();
+            let end = begin + len;
+            if end == u64::BITS && begin > 0 {
+                // It goes on in the next block, which shall begin with it.
+                return Ok(from);
+            }
+            let next = if len == 0 {
+                self.beyond_ascii(from)?
+            } else if end == u64::BITS || beyond >> end & 1 != 0 {
+                // It is too long for a block, or goes on beyond ASCII.
+                self.word(from, at + end as usize)?
+            } else {
+                self.push_word(from, at + end as usize, 0);
+                left &= u64::MAX << end;
+                continue;
+            };
+            let done = next - at;
+            if done >= BLOCK {
+                return Ok(next);
+            }
+            left &= u64::MAX << done;
         }
         Ok(at + BLOCK)
     }
 
-    /// The words and runs that begin from `at` on and before `end`. Returns where it goes on.
-    fn stretch(&mut self, mut at: usize, end: usize) -> Result<usize, Unusual> {
-        let end = end.min(self.bytes.len());
-        while at < end {
+    /// The words and runs of what is less than a block, from `at` on.
+    #[inline(always)]
+    fn rest(&mut self, mut at: usize) -> Result<(), Unusual> {
+        while at < self.bytes.len() {
             at = match self.bytes[at] {
                 byte if is_ascii_word(byte) => self.word(at, at + 1)?,
                 0..0x80 => at + 1,
                 _ => self.beyond_ascii(at)?,
             };
         }
-        Ok(at)
+        Ok(())
     }
 
     /// What begins at `at`, which is beyond ASCII. Returns where it goes on.
+    #[inline(always)]
     fn beyond_ascii(&mut self, at: usize) -> Result<usize, Unusual> {
         if self.bytes[at..].first_chunk().copied().and_then(ideograph).is_some() {
-            return Ok(self.run(at));
+            return Ok(self.cjk_run(at));
         }
         let (c, next) = decode(self.bytes, at);
         match class(c) {
             class if class & WORD != 0 => self.word(at, at),
-            class if class & CJK != 0 => Ok(self.run(at)),
+            class if class & CJK != 0 => Ok(self.cjk_run(at)),
             class if class & UNUSUAL != 0 => Err(Unusual),
             _ => Ok(next),
         }
     }
 
     /// The word that begins at `at` and goes to `end` at least. Returns where it ends.
+    #[inline(always)]
     fn word(&mut self, at: usize, mut end: usize) -> Result<usize, Unusual> {
         let mut classes = 0;
         while let Some(&byte) = self.bytes.get(end) {
@@ -211,6 +237,7 @@ impl Split<'_> {
     }
 
     /// Hashes the word from `at` to `end`, which has characters of these classes beyond ASCII.
+    #[inline(always)]
     fn push_word(&mut self, at: usize, end: usize, classes: u8) {
         let eight = |from: usize| {
             // Nearly all words have eight bytes of text after the begin of their last.
@@ -239,7 +266,8 @@ impl Split<'_> {
     }
 
     /// The run of ideographs and kana that begins at `at`. Returns where it ends.
-    fn run(&mut self, mut at: usize) -> usize {
+    #[inline(always)]
+    fn cjk_run(&mut self, mut at: usize) -> usize {
         let mut n_units = 0;
         loop {
             let (threes, _) = self.bytes[at..].as_chunks();
@@ -266,7 +294,7 @@ impl Split<'_> {
 }
 
 /// The character that three bytes are, if it is from U+4E00 to U+9FFF: most ideographs are, and no table is asked.
-#[inline]
+#[inline(always)]
 fn ideograph([first, second, third]: [u8; 3]) -> Option<u64> {
     let c = u64::from(first & 0x0f) << 12 | u64::from(second & 0x3f) << 6 | u64::from(third & 0x3f);
     ((0xe4..=0xe9).contains(&first) && c >= 0x4e00).then_some(c)
@@ -275,18 +303,21 @@ fn ideograph([first, second, third]: [u8; 3]) -> Option<u64> {
 /// How many bytes are looked at at once: as many as a number has bits.
 const BLOCK: usize = 64;
 
-/// A bit for each byte that belongs to a word, unless some are not ASCII.
-fn words_of_ascii(block: &[u8; BLOCK]) -> Option<u64> {
+/// A bit for each byte that belongs to a word and is ASCII, and one for each that is not ASCII.
+#[inline(always)]
+fn words_of_ascii(block: &[u8; BLOCK]) -> (u64, u64) {
     // Without a branch, so that it is done with vector instructions.
-    let mut beyond = 0;
+    let mut any = 0;
     let mut in_word = [0; BLOCK];
     for i in 0..BLOCK {
-        beyond |= block[i] & 0x80;
+        any |= block[i];
         in_word[i] = u8::from(is_ascii_word(block[i]));
     }
-    (beyond == 0).then(|| bits(&in_word))
+    let beyond = if any < 0x80 { 0 } else { bits(&block.map(|byte| byte >> 7)) };
+    (bits(&in_word), beyond)
 }
 
+#[inline(always)]
 fn is_ascii_word(byte: u8) -> bool {
     ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10) | (byte == b'_')
 }
@@ -296,11 +327,13 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * EACH;
 
 /// The high bit of each byte that is at least `n`; the other bits are anything. All bytes are below 0x80.
+#[inline(always)]
 fn at_least(bytes: u64, n: u8) -> u64 {
     bytes + EACH * u64::from(0x80 - n)
 }
 
 /// Eight bytes with the ASCII letters among them in lower case.
+#[inline(always)]
 fn ascii_lower(bytes: u64) -> u64 {
     let plain = bytes & !HIGH;
     let upper = at_least(plain, b'A') & !at_least(plain, b'Z' + 1) & HIGH & !bytes;
@@ -309,6 +342,7 @@ fn ascii_lower(bytes: u64) -> u64 {
 }
 
 /// The eight bytes from `at` on, the first one lowest; zeros after the end.
+#[inline(always)]
 fn load(bytes: &[u8], at: usize) -> u64 {
     if let Some(eight) = bytes.get(at..at + 8) {
         return u64::from_le_bytes(eight.try_into().expect("eight bytes"));
@@ -319,6 +353,7 @@ fn load(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// The character at `at`, and where the next one begins.
+#[inline(always)]
 fn decode(bytes: &[u8], at: usize) -> (char, usize) {
     let byte = |i: usize| u32::from(bytes.get(at + i).copied().unwrap_or(0));
     let rest = |i: usize| byte(i) & 0x3f;
@@ -341,6 +376,7 @@ const UPPER: u8 = 4;
 const UNUSUAL: u8 = 8;
 
 /// The classes of a character, from a table for all but the rarest planes.
+#[inline(always)]
 fn class(c: char) -> u8 {
     static TABLE: LazyLock<Vec<u8>> =
         LazyLock::new(|| (0..0x10000).map(|c| char::from_u32(c).map_or(0, class_of)).collect());

@@ -9,6 +9,7 @@
 //! similarity, with no more variance than t independent hashes have.
 
 use super::hash::{GOLDEN, hash_all, hash_one};
+use crate::vector::{Kernel, widest};
 
 /// The bits of a slot's value below the number of the round.
 const FRACTION_BITS: u32 = 50;
@@ -25,24 +26,40 @@ pub fn sketch(set: &[u64], slots: usize, out: &mut Vec<u64>) {
     }
     let from = out.len();
     out.resize(from + slots, u64::MAX);
-    let sketch = &mut out[from..];
-    for round in 0..2 * slots as u64 {
-        let base = round << FRACTION_BITS;
-        let salt = round.wrapping_mul(GOLDEN);
-        // The upper half of a hash chooses the slot, the lower half leads the fraction.
-        let value = |hash: u64| base | (hash.rotate_left(32) >> (64 - FRACTION_BITS));
-        if round < slots as u64 {
-            for &member in set {
-                let hash = hash_one(member ^ salt);
-                let slot = &mut sketch[(((hash >> 32) * slots as u64) >> 32) as usize];
-                *slot = (*slot).min(value(hash));
+    widest(Fill { sketch: &mut out[from..], set });
+}
+
+/// Fills the slots of a sketch, which are empty.
+struct Fill<'s> {
+    sketch: &'s mut [u64],
+    set: &'s [u64],
+}
+
+impl Kernel for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { sketch, set } = self;
+        let slots = sketch.len();
+        for round in 0..2 * slots as u64 {
+            let base = round << FRACTION_BITS;
+            let salt = round.wrapping_mul(GOLDEN);
+            // The upper half of a hash chooses the slot, the lower half leads the fraction.
+            let value = |hash: u64| base | (hash.rotate_left(32) >> (64 - FRACTION_BITS));
+            if round < slots as u64 {
+                for &member in set {
+                    let hash = hash_one(member ^ salt);
+                    let slot = &mut sketch[(((hash >> 32) * slots as u64) >> 32) as usize];
+                    *slot = (*slot).min(value(hash));
+                }
+            } else {
+                let slot = &mut sketch[round as usize - slots];
+                *slot = set.iter().map(|member| value(hash_one(member ^ salt))).fold(*slot, u64::min);
             }
-        } else {
-            let slot = &mut sketch[round as usize - slots];
-            *slot = set.iter().map(|member| value(hash_one(member ^ salt))).fold(*slot, u64::min);
-        }
-        if !sketch.contains(&u64::MAX) {
-            return;
+            if !sketch.contains(&u64::MAX) {
+                return;
+            }
         }
     }
 }

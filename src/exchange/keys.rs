@@ -14,11 +14,12 @@
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use rayon::slice::ParallelSliceMut;
+use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
 use crate::exchange::blocks::{BlockReader, BlockWriter, HEADER, check_header, damaged};
+use crate::exchange::radix::radix_sort;
 use crate::exchange::record::{KeyRow, put_varint, take, take_varint};
 use crate::exchange::sort::{FAN_IN, Merge, SpillDir, TempFile, buffer_size};
 use crate::store::ReadAt;
@@ -48,8 +49,8 @@ impl KeyWriter {
 
     /// Takes a key of `section`.
     pub fn push(&mut self, section: usize, row: KeyRow) -> Result<()> {
-        // Vectors grow by doubling, so half of what they hold can be room not used yet.
-        if self.n_bytes > 0 && (self.n_bytes + size_of::<KeyRow>()) * 2 > self.budget {
+        // Vectors grow by doubling, so half of what they hold can be room not used yet; and they are sorted into others.
+        if self.n_bytes > 0 && (self.n_bytes + size_of::<KeyRow>()) * 3 > self.budget {
             self.spill()?;
         }
         self.n_bytes += self.sections[section].push(row);
@@ -76,7 +77,7 @@ impl KeyWriter {
     }
 
     fn sort(&mut self) {
-        self.sections.iter_mut().for_each(Rows::sort);
+        self.sections.par_iter_mut().for_each(Rows::sort);
     }
 
     fn spill(&mut self) -> Result<()> {
@@ -154,8 +155,9 @@ impl Rows {
 
     fn sort(&mut self) {
         match self {
-            Self::Short { rows, .. } => rows.par_sort_unstable(),
-            Self::Long(rows) => rows.par_sort_unstable(),
+            Self::Short { rows, .. } => radix_sort(rows, |row| row.key),
+            // The upper half of a content key; there is none above a band key.
+            Self::Long(rows) => radix_sort(rows, |row| (row.key >> 64) as u64),
         }
     }
 

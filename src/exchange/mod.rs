@@ -26,6 +26,7 @@ pub mod keys;
 pub mod links;
 pub mod names;
 pub mod parts;
+pub mod radix;
 pub mod record;
 pub mod sets;
 pub mod sort;

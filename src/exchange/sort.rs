@@ -4,7 +4,7 @@
 //! Runs are merged [`FAN_IN`] at a time, in as many levels as it takes: so few files are open, and each is
 //! read in long stretches.
 
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::marker::PhantomData;
@@ -499,47 +499,44 @@ impl<R: Record> Iterator for RunReader<R> {
 }
 
 /// Merges sorted sources into one. After an error nothing comes any more.
+///
+/// A tree of losers (Knuth 3, 5.4.1): each inner node remembers who has lost there, so that whoever follows the winner of
+/// all meets one rival on each level.
 pub(crate) struct Merge<S: Iterator> {
     sources: Vec<S>,
-    heads: BinaryHeap<Head<S::Item>>,
+    /// The next row of each source, never an error; `None` when it has no more.
+    heads: Vec<Option<S::Item>>,
+    /// By node, from 1; the children of a node have twice its number and one more, the leaves are the sources.
+    losers: Vec<usize>,
+    winner: usize,
 }
-
-/// The next row of a source. The greatest head is the least row; it is never an error.
-struct Head<T> {
-    row: T,
-    source: usize,
-}
-
-impl<R: Ord, E> Ord for Head<Result<R, E>> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.row.as_ref().ok().cmp(&self.row.as_ref().ok()).then(other.source.cmp(&self.source))
-    }
-}
-
-impl<R: Ord, E> PartialOrd for Head<Result<R, E>> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<R: Ord, E> PartialEq for Head<Result<R, E>> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<R: Ord, E> Eq for Head<Result<R, E>> {}
 
 impl<R: Ord, S: Iterator<Item = Result<R>>> Merge<S> {
     /// Merges `sources`, each of them sorted.
     pub(crate) fn new(mut sources: Vec<S>) -> Result<Self> {
-        let mut heads = BinaryHeap::with_capacity(sources.len());
-        for (source, rows) in sources.iter_mut().enumerate() {
-            if let Some(row) = rows.next() {
-                heads.push(Head { row: Ok(row?), source });
-            }
+        let heads = sources.iter_mut().map(|rows| rows.next().transpose().map(|row| row.map(Ok)));
+        let heads = heads.collect::<Result<Vec<_>>>()?;
+        let n = sources.len();
+        let mut merge = Self { sources, heads, losers: vec![0; n], winner: 0 };
+        // Who has won at each node, those of the leaves first.
+        let mut winners: Vec<usize> = (0..n).chain(0..n).collect();
+        for node in (1..n).rev() {
+            let (left, right) = (winners[2 * node], winners[2 * node + 1]);
+            let left_wins = merge.is_before(left, right);
+            (winners[node], merge.losers[node]) = if left_wins { (left, right) } else { (right, left) };
         }
-        Ok(Self { sources, heads })
+        merge.winner = winners.get(1).copied().unwrap_or(0);
+        Ok(merge)
+    }
+
+    /// Whether the head of one source comes before that of another; of equal ones, that of the first source does.
+    fn is_before(&self, one: usize, other: usize) -> bool {
+        let row = |source: usize| self.heads[source].as_ref().and_then(|head| head.as_ref().ok());
+        match (row(one), row(other)) {
+            (Some(a), Some(b)) => a.cmp(b).then(one.cmp(&other)).is_lt(),
+            (head, None) => head.is_some(),
+            (None, Some(_)) => false,
+        }
     }
 }
 
@@ -547,17 +544,24 @@ impl<R: Ord, S: Iterator<Item = Result<R>>> Iterator for Merge<S> {
     type Item = Result<R>;
 
     fn next(&mut self) -> Option<Result<R>> {
-        let mut head = self.heads.peek_mut()?;
-        match self.sources[head.source].next() {
-            // The head is replaced in place, and sinks to where it belongs when `head` goes.
-            Some(Ok(next)) => Some(std::mem::replace(&mut head.row, Ok(next))),
+        let mut winner = self.winner;
+        let row = self.heads.get_mut(winner)?.take()?;
+        match self.sources[winner].next() {
             Some(Err(error)) => {
-                drop(head);
                 self.heads.clear();
-                Some(Err(error))
+                return Some(Err(error));
             }
-            None => Some(std::collections::binary_heap::PeekMut::pop(head).row),
+            next => self.heads[winner] = next,
         }
+        let mut node = (self.sources.len() + winner) / 2;
+        while node > 0 {
+            if self.is_before(self.losers[node], winner) {
+                std::mem::swap(&mut self.losers[node], &mut winner);
+            }
+            node /= 2;
+        }
+        self.winner = winner;
+        Some(row)
     }
 }
 
