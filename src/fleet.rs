@@ -44,6 +44,12 @@ pub trait Fleet: Send + Sync {
     fn run(&self, wave: &Wave<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Ended>, Lost>;
 }
 
+impl<F: Fleet + ?Sized> Fleet for Box<F> {
+    fn run(&self, wave: &Wave<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Ended>, Lost> {
+        (**self).run(wave, stop)
+    }
+}
+
 impl<F: Fleet + ?Sized> Fleet for Arc<F> {
     fn run(&self, wave: &Wave<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Ended>, Lost> {
         (**self).run(wave, stop)

@@ -54,6 +54,29 @@ fn every_pipeline_leaves_the_same_on_its_fixture() {
 }
 
 #[test]
+fn a_draw_is_read_and_written_by_executors() {
+    let work = world(86, 1500);
+    let machines = Machines::begin(&work, 2, &[]);
+    let sample = |name: &str| {
+        format!("sample --tokens 20k --ledger used-{name} --record a --task-size 64KB --shard-size 64KB in {name}")
+    };
+    work.run(&sample("alone")).ends_with(0);
+    machines.run(&work, &sample("together")).ends_with(0);
+    work.left("together").assert_same(&work.left("alone"));
+    let key = |name: &str| {
+        let shown = work.run(&format!("ledger runs used-{name} --json")).ends_with(0).stdout;
+        serde_json::from_str::<serde_json::Value>(&shown).expect("JSON")[0]["files"].clone()
+    };
+    assert_eq!(key("together"), key("alone"));
+    for executor in 0..2 {
+        let log = machines.log(executor);
+        for step in ["reading", "spreading", "gathering"] {
+            assert!(log.contains(&format!("wave=\"{step}\"")), "executor {executor} had no task of {step}:\n{log}");
+        }
+    }
+}
+
+#[test]
 fn everything_can_be_in_a_bucket() {
     let server = S3Server::start();
     let work = world(82, 900);

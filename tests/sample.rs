@@ -361,7 +361,6 @@ fn what_cannot_be_drawn_is_refused_before_anything_is_read() {
         assert!(!work.path("out").exists(), "{arguments}: nothing is made");
     };
     check("--tokens 1k out", "only one path is given");
-    check("--tokens 1k --on ballista://a:1 in out", "leave out --on");
     check("--tokens 1k --ledger nowhere in out", "there is no ledger here");
     check("--tokens 1k --record a in out", "--ledger");
     check("--tokens 1k --quality-column score in out", "add --policy weighted");

@@ -16,14 +16,19 @@ use trommel::engine::local::Local;
 use trommel::engine::worker::TaskWorker;
 use trommel::engine::{self, Engine};
 use trommel::error::Error;
+use trommel::exchange::sort::SpillDir;
 use trommel::fleet::{Ended, Fleet, Lost, Threads, Wave, Worker};
 use trommel::pipeline::Pipeline;
 use trommel::report::Report;
+use trommel::sample::afar::DrawWorker;
+use trommel::sample::{self, Machine, Order, Policy, Settings};
 
 /// Workers in folders of their own.
 fn workers(work: &Work, n: usize) -> Vec<Arc<dyn Worker>> {
     let worker = |i: usize| -> Arc<dyn Worker> {
-        Arc::new(TaskWorker::new(1 + i % 2, 2, 64 << 20, &work.path(&format!("spill-{i}"))).expect("a folder"))
+        let memory = (64 << 20) >> (2 * i);
+        let tasks = TaskWorker::new(1 + i % 2, 2, memory, &work.path(&format!("spill-{i}"))).expect("a folder");
+        Arc::new(DrawWorker::new(tasks))
     };
     (0..n).map(worker).collect()
 }
@@ -217,6 +222,82 @@ fn what_is_lost_is_done_again() {
         work.left(&output).assert_same(&alone);
     }
     assert!(n_lost > 20, "{n_lost}");
+}
+
+/// Draws from a folder of documents, on a fleet if there is one.
+fn draw(work: &Work, settings: &Settings, output: &str, fleet: Option<&dyn Fleet>) -> Result<(), Error> {
+    let table = toml::from_str("[output]\nformat = 'parquet'").expect("a table");
+    let sample = sample::Sample {
+        pipeline: &Pipeline::from_table(table, "a test").expect("a sound pipeline"),
+        settings: settings.clone(),
+        inputs: vec![work.path("in").display().to_string()],
+        output: work.path(output).display().to_string(),
+        limit: None,
+        task_size: 64_000,
+        time: Some("2026-11-22".parse().expect("a time")),
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
+    let spill = SpillDir::new(work.path(&format!("{output}-spill")));
+    let machine = Machine { pool: &pool, memory: 64 << 20, spill: &spill, fleet };
+    let report = sample::sample(&sample, &machine, &Progress::default())?;
+    assert!(report.failed.is_empty() && report.rows_drawn > 0, "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn a_draw_by_many_machines_is_that_of_one() {
+    let work = Work::new();
+    corpus::write_parquet(&work.path("in"), &corpus::documents(77, 900), 3, 50);
+    let ledger = |name: &str| Some(work.path(name).display().to_string());
+    for (n, tokens, policy, order) in [
+        (0, 40_000, Policy::FreshFirst, Order::Shuffled),
+        (1, 300_000, Policy::FreshFirst, Order::Grouped),
+        (2, 50_000, Policy::Weighted, Order::Shuffled),
+    ] {
+        let settings = |place: &str| Settings {
+            tokens,
+            policy,
+            seed: n,
+            name: "a draw".to_owned(),
+            mix: Default::default(),
+            ledger: ledger(place),
+            links: Vec::new(),
+            record: Some(format!("run-{n}")),
+            curve: Default::default(),
+            r_star: 15.39,
+            cap: 9,
+            quality_column: None,
+            token_column: None,
+            source_column: "source".to_owned(),
+            order,
+            shard_size: 64_000,
+        };
+        let (alone, together) = (format!("alone-{n}"), format!("together-{n}"));
+        draw(&work, &settings("used-alone"), &alone, None).expect("a draw");
+        let mut attempt = 0;
+        while let Err(error) = draw(
+            &work,
+            &settings("used-together"),
+            &together,
+            Some(&Unlucky {
+                workers: workers(&work, 3),
+                random: Mutex::new(Random(n * 100 + attempt)),
+                n_lost: AtomicUsize::new(0),
+            }),
+        ) {
+            assert!(error.to_string().contains("given up after 3 attempts"), "{error}");
+            attempt += 1;
+            assert!(attempt < 20, "it gets further each time");
+        }
+        let left = work.left(&together);
+        assert!(left.files("kept").len() > 1, "several files");
+        left.assert_same(&work.left(&alone));
+        for what in ["_trommel/0", "_trommel/2", "_trommel/brief.json", "_trommel/draw.json"] {
+            assert!(!work.path(&format!("{together}/{what}")).exists(), "{what} goes");
+        }
+    }
+    let runs = ["used-alone", "used-together"].map(|used| work.run(&format!("ledger runs {used}")).ends_with(0).stdout);
+    assert_eq!(runs[0], runs[1]);
 }
 
 /// A worker that fails at one task, so many times.

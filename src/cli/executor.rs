@@ -12,6 +12,7 @@ use super::run::{memory_or_default, parse_memory, parse_threads, parse_whole};
 use crate::cluster::executor::{self, Settings};
 use crate::engine::worker::TaskWorker;
 use crate::error::Result;
+use crate::sample::afar::DrawWorker;
 use crate::store::{Folder, Lock};
 
 /// Runs an executor of a cluster.
@@ -83,7 +84,7 @@ impl Executor {
         let vcores = settings.vcores;
         let spill = settings.work_dir.join("spill");
         let worker = TaskWorker::new(vcores, vcores, memory_or_default(self.memory), &spill)?;
-        executor::serve(&settings, Arc::new(worker))?;
+        executor::serve(&settings, Arc::new(DrawWorker::new(worker)))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -17,6 +17,7 @@ use crate::engine::local::Local;
 use crate::engine::recut::Recut;
 use crate::engine::{self, Engine};
 use crate::error::Error;
+use crate::fleet::Fleet;
 use crate::pipeline::{OutputFormat, Pipeline, Rejects, keep_pins};
 use crate::report::table::{bytes, said};
 use crate::run_dir::{Identity, RunDir};
@@ -261,7 +262,7 @@ impl Work {
                 )
                 .into());
             }
-            Some(address) => on_cluster(address, local)?,
+            Some(address) => Box::new(engine::cluster::Cluster::new(local, fleet(address)?)),
         };
         let progress = Arc::new(Progress::default());
         let shown = progress::Shown::begin(progress.clone(), log);
@@ -286,15 +287,15 @@ impl Work {
     }
 }
 
-/// The engine of a cluster, which does what is left to do here on `desk`.
+/// The executors of a cluster.
 #[cfg(feature = "cluster")]
-fn on_cluster(address: &str, desk: Local) -> anyhow::Result<Box<dyn Engine>> {
-    let fleet = crate::cluster::wave::Cluster::connect(address)?;
-    Ok(Box::new(engine::cluster::Cluster::new(desk, fleet)))
+pub(super) fn fleet(address: &str) -> anyhow::Result<Box<dyn Fleet>> {
+    Ok(Box::new(crate::cluster::wave::Cluster::connect(address)?))
 }
 
+/// Refused: there are none.
 #[cfg(not(feature = "cluster"))]
-fn on_cluster(address: &str, _: Local) -> anyhow::Result<Box<dyn Engine>> {
+pub(super) fn fleet(address: &str) -> anyhow::Result<Box<dyn Fleet>> {
     Err(Error::refused(format!(
         "--on {address}: this build has no cluster engine; build it with `cargo build --release --features cluster`"
     ))

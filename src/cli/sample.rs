@@ -9,7 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use super::dedup::parse_amount;
-use super::run::{Work, memory_or_default, parse_size, parse_whole};
+use super::run::{Work, fleet, memory_or_default, parse_size, parse_whole};
 use super::{LogFormat, out, progress};
 use crate::budget::Progress;
 use crate::error::Error;
@@ -140,9 +140,6 @@ impl Sample {
                 "only one path is given; name the input and the output, like `sample … {output} out`"
             ));
         }
-        if let Some(address) = &self.work.on {
-            return refused(format!("--on {address}: a draw is made by one machine; leave out --on"));
-        }
         let settings = self.settings()?;
         let mut table = toml::Table::new();
         self.work.columns.over(&mut table);
@@ -174,7 +171,9 @@ impl Sample {
             .build()
             .context("threads")?;
         let spill = SpillDir::new(self.work.work_dir(output)?);
-        let machine = Machine { pool: &pool, memory: memory_or_default(self.work.memory), spill: &spill };
+        let fleet = self.work.on.as_deref().map(fleet).transpose()?;
+        let memory = memory_or_default(self.work.memory);
+        let machine = Machine { pool: &pool, memory, spill: &spill, fleet: fleet.as_deref() };
         let progress = Arc::new(Progress::default());
         let shown = progress::Shown::begin(progress.clone(), log);
         let report = sample::sample(&sample, &machine, &progress);

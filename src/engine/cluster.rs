@@ -9,20 +9,17 @@
 //! ```
 //!
 //! Nothing goes from machine to machine but through files, which appear whole or not at all, and every step leaves the
-//! same bytes whoever does it. So recovery is one rule: a task is done when its last file is there, and what is not
-//! done is ordered again. Before a step counts, the rows that went in and came out of its tasks are added up.
+//! same bytes whoever does it. So recovery is one rule, that of [waves](super::waves): a task is done when its last file is
+//! there, and what is not done is ordered again. Before a step counts, the rows that went in and came out of its tasks are added up.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
-
-use serde::de::DeserializeOwned;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 
 use super::local::Local;
 use super::meeting::{self, Hands, Meeting};
-use super::orders::{Done, Order, Step, Told, done_of, leave_brief, part_of};
+use super::orders::{Done, Order, Step, done_of, leave_brief, part_of};
+use super::waves::{DoneFiles, get_done, read_all};
 use super::{Beginning, Cut, Engine};
 use crate::budget::{Progress, Total};
 use crate::error::{Error, Result};
@@ -32,22 +29,12 @@ use crate::exchange::parts::PartsFile;
 use crate::exchange::record::{EdgeRow, Routed};
 use crate::exchange::sort::RunReader;
 use crate::exchange::verify::VerifyStats;
-use crate::fleet::{Ended, Fleet, Lost, Wave};
+use crate::fleet::{Fleet, Wave};
 use crate::report::ExchangeReport;
 use crate::run_dir::RunDir;
 use crate::stage::{Edge, Pair, PairJudge, Rows, Table};
-use crate::store::Folder;
 use crate::tally::Tally;
 use crate::task::{PassJob, Source, TaskReport};
-
-/// How often tasks are ordered again while none of them gets done.
-const ATTEMPTS: usize = 3;
-/// How often it is looked what has been done.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long it may take until a file that was written on one machine is seen on another.
-const LATE: Duration = Duration::from_secs(60);
-/// The tasks that a wave has at most: as many as Ballista was seen to place.
-const WAVE: usize = 5_000;
 
 /// The engine of many machines.
 pub struct Cluster<F> {
@@ -68,122 +55,6 @@ impl<F: Fleet> Cluster<F> {
         serde_json::to_string(&Order { place, run, step }).expect("names and numbers are JSON")
     }
 
-    /// Gets tasks done: those in `tasks` for which `done` says no file yet. `look` is shown those that are done
-    /// now and then.
-    fn get_done(
-        &self,
-        name: &str,
-        step: Step,
-        tasks: &[u32],
-        done: &DoneFiles<'_>,
-        progress: &Progress,
-        look: &(dyn Fn(u32) -> Result<()> + Sync),
-    ) -> Result<()> {
-        let order = self.order(step);
-        let mut seen = BTreeSet::new();
-        let mut pending = done.missing(tasks)?;
-        let (mut fruitless, mut why) = (0, String::new());
-        let mut wait = Duration::from_secs(1);
-        while !pending.is_empty() {
-            progress.check()?;
-            let wave = Wave { name, order: &order, tasks: &pending[..pending.len().min(WAVE)] };
-            let outcome = self.watched(&wave, done, progress, &mut seen, look);
-            let mut missing = done.missing(&pending)?;
-            let is_left = |missing: &[u32]| missing.len() + wave.tasks.len() > pending.len();
-            if outcome.as_ref().is_ok_and(|ended| ended.iter().all(|ended| ended.outcome.is_ok())) {
-                // A folder that is shared over a network may show late what is in it.
-                let begin = Instant::now();
-                while is_left(&missing) && begin.elapsed() < LATE {
-                    pause(LOOK, progress)?;
-                    missing = done.missing(&pending)?;
-                }
-            }
-            match outcome {
-                Err(Lost::Stopped) => return Err(Error::Interrupted),
-                Err(Lost::Refused(why)) => return Err(Error::io(name, why)),
-                Err(Lost::Broken(what)) => {
-                    tracing::warn!(wave = name, "{name}: {what}; {} of {} tasks are left", missing.len(), tasks.len());
-                    why = what;
-                }
-                Ok(ended) => {
-                    let failed =
-                        ended.into_iter().find(|ended| ended.outcome.is_err() && missing.contains(&ended.task));
-                    if let Some(Ended { task, outcome: Err(why) }) = failed {
-                        let told = Told::parse(&why);
-                        match told {
-                            // It is as broken the next time.
-                            Told::Shard { file, message } => return Err(Error::Shard { file, message }),
-                            Told::Other(why) if fruitless + 1 >= ATTEMPTS => {
-                                return Err(Error::io(format!("{name}, task {task}"), why));
-                            }
-                            Told::Other(why) => tracing::warn!(wave = name, task, "{name}, task {task}: {why}"),
-                        }
-                    } else if is_left(&missing) {
-                        return Err(Error::io(
-                            name,
-                            "tasks say that they are done but have left nothing; is the output folder shared by all machines?",
-                        ));
-                    }
-                }
-            }
-            if missing.len() < pending.len() {
-                (fruitless, wait) = (0, Duration::from_secs(1));
-            } else {
-                fruitless += 1;
-                if fruitless >= ATTEMPTS {
-                    return Err(Error::io(
-                        name,
-                        format!(
-                            "given up after {ATTEMPTS} attempts in which no task got done ({why}); run the same command again to continue"
-                        ),
-                    ));
-                }
-                pause(wait, progress)?;
-                wait *= 4;
-            }
-            pending = missing;
-        }
-        Ok(())
-    }
-
-    /// Runs a wave, and looks meanwhile which of its tasks are done.
-    fn watched(
-        &self,
-        wave: &Wave<'_>,
-        done: &DoneFiles<'_>,
-        progress: &Progress,
-        seen: &mut BTreeSet<u32>,
-        look: &(dyn Fn(u32) -> Result<()> + Sync),
-    ) -> std::result::Result<Vec<Ended>, Lost> {
-        let over = AtomicBool::new(false);
-        let seen = Mutex::new(seen);
-        let show = || {
-            // What cannot be looked at now is looked at later, and read again when the wave is over.
-            let Ok(there) = done.there() else { return };
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            for &task in wave.tasks.iter().filter(|task| there.contains(task)) {
-                if !seen.contains(&task) && look(task).is_ok() {
-                    seen.insert(task);
-                }
-            }
-        };
-        std::thread::scope(|threads| {
-            threads.spawn(|| {
-                let mut last = Instant::now();
-                while !over.load(Ordering::Relaxed) {
-                    std::thread::sleep(Duration::from_millis(20));
-                    if last.elapsed() >= LOOK {
-                        show();
-                        last = Instant::now();
-                    }
-                }
-            });
-            // However the fleet ends.
-            let _over = SetAtEnd(&over);
-            self.fleet.run(wave, &|| progress.check().is_err())
-        })
-    }
-
     /// A wave of a step of the exchange, and the sums of what its tasks have done.
     fn step(&self, meeting: &mut Meeting<'_>, name: &str, step: Step, into: &str, n_tasks: usize) -> Result<Done> {
         let stage = &meeting.cut.pipeline.stages[meeting.stage].name;
@@ -196,7 +67,9 @@ impl<F: Fleet> Cluster<F> {
             meeting.progress.rows.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };
-        self.get_done(&name, step, &tasks, &done, meeting.progress, &count)?;
+        let order = self.order(step);
+        let wave = Wave { name: &name, order: &order, tasks: &tasks };
+        get_done(&self.fleet, &wave, &done, meeting.progress, &count)?;
         let mut sum = Done::default();
         let done: Vec<_> = tasks.iter().map(|&task| done_of(into, task)).collect();
         read_all::<Done>(meeting.cut.run_dir, &done)?.into_iter().for_each(|done| sum += done);
@@ -229,7 +102,9 @@ impl<F: Fleet> Engine for Cluster<F> {
             progress.bytes.fetch_add(tally.bytes_in, Ordering::Relaxed);
             Ok(())
         };
-        self.get_done(&format!("pass {}", job.pass + 1), step, &numbers, &done, progress, &look)?;
+        let (name, order) = (format!("pass {}", job.pass + 1), self.order(step));
+        let wave = Wave { name: &name, order: &order, tasks: &numbers };
+        get_done(&self.fleet, &wave, &done, progress, &look)?;
         let reports: Vec<_> = numbers.iter().map(|&task| RunDir::report(job.pass, task)).collect();
         let reports: Vec<TaskReport> = read_all(job.run_dir, &reports)?;
         for (report, task) in reports.iter().zip(numbers) {
@@ -336,35 +211,6 @@ impl<F: Fleet> Hands for Cluster<F> {
     }
 }
 
-/// Sets a flag when it goes.
-struct SetAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for SetAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// The files that say which tasks are done.
-struct DoneFiles<'r> {
-    folder: &'r Folder,
-    path: String,
-}
-
-impl DoneFiles<'_> {
-    /// The tasks that are done.
-    fn there(&self) -> Result<BTreeSet<u32>> {
-        let files = self.folder.child(&self.path).list()?;
-        Ok(files.iter().filter_map(|file| file.path.strip_suffix(".json")?.parse().ok()).collect())
-    }
-
-    /// Those of the tasks that are not.
-    fn missing(&self, tasks: &[u32]) -> Result<Vec<u32>> {
-        let there = self.there()?;
-        Ok(tasks.iter().copied().filter(|task| !there.contains(task)).collect())
-    }
-}
-
 /// A folder for what a step of an exchange leaves: the same whenever the exchange is done again.
 fn folder_of(meeting: &mut Meeting<'_>, what: &str) -> String {
     format!("_trommel/{}/exchange/{}", meeting.cut.pass.index, meeting.next_name(what))
@@ -374,15 +220,6 @@ fn folder_of(meeting: &mut Meeting<'_>, what: &str) -> String {
 fn folder_above(table: &Table<Pair>) -> Result<String> {
     let folder = table.files.first().and_then(|file| Some(file.rsplit_once('/')?.0.to_owned()));
     folder.ok_or_else(|| Error::io("pairs", "there is no task that they could be of"))
-}
-
-/// Reads a file of each of many tasks.
-fn read_all<T: DeserializeOwned + Send + 'static>(run_dir: &RunDir, paths: &[String]) -> Result<Vec<T>> {
-    let found = run_dir.read_all_json(paths.iter().cloned())?;
-    let there = found.into_iter().zip(paths);
-    there
-        .map(|(found, path)| found.ok_or_else(|| Error::io(run_dir.folder().name_of(path), "the file is gone")))
-        .collect()
 }
 
 /// What went out of one step goes into the next, or nothing may be made of it.
@@ -396,14 +233,4 @@ fn must_be_equal(step: &str, what: &str, out: u64, into: u64) -> Result<()> {
             "{out} and {into} {what}: these must be the same number; remove the folder of the step and run the same command again"
         ),
     ))
-}
-
-/// Waits, unless the user says stop.
-fn pause(time: Duration, progress: &Progress) -> Result<()> {
-    let begin = Instant::now();
-    while begin.elapsed() < time {
-        progress.check()?;
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }

@@ -33,9 +33,10 @@ pub mod cluster;
 pub mod indexing;
 pub mod local;
 mod meeting;
-mod orders;
+pub mod orders;
 pub mod passes;
 pub mod recut;
+pub mod waves;
 pub mod worker;
 
 /// Where tasks run and how keys meet.
@@ -460,8 +461,9 @@ fn remove_rejected(run_dir: &RunDir, pass: usize, task: u32) -> Result<()> {
 
 /// What the user brought.
 pub struct Input {
-    files: Vec<InputFile>,
-    /// What is known of its files.
+    /// Its files.
+    pub files: Vec<InputFile>,
+    /// What is known of them.
     pub shards: Vec<Shard>,
     /// The columns that documents of all of them fit.
     pub schema: SchemaRef,

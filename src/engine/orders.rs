@@ -163,7 +163,7 @@ struct At {
 }
 
 /// Leaves what workers need to know in the folder of a run. Returns what names the run in orders.
-pub(super) fn leave_brief(
+pub fn leave_brief(
     run_dir: &RunDir,
     pipeline: &Pipeline,
     files: &[InputFile],
@@ -196,23 +196,23 @@ pub(super) fn leave_brief(
 }
 
 /// Removes what workers need to know: the run is over, and who comes late has nothing to do any more.
-pub(super) fn forget_brief(run_dir: &RunDir) -> Result<()> {
+pub fn forget_brief(run_dir: &RunDir) -> Result<()> {
     [BRIEF, COLUMNS].into_iter().try_for_each(|path| run_dir.folder().remove(path))
 }
 
 /// A run as a worker knows it.
-pub(super) struct Known {
+pub struct Known {
     /// Its folder.
-    pub(super) run_dir: RunDir,
+    pub run_dir: RunDir,
     /// Its passes.
-    pub(super) passes: Passes,
+    pub passes: Passes,
     files: Vec<InputFile>,
     tasks: Vec<Task>,
 }
 
 impl Known {
     /// Gets to know the run in a folder.
-    pub(super) fn read(place: &str, run: &str) -> Result<Self> {
+    pub fn read(place: &str, run: &str) -> Result<Self> {
         let run_dir = RunDir::new(Folder::parse(place)?);
         let Some(brief) = run_dir.read_json::<Brief>(BRIEF)? else {
             return Err(Error::io(place, format!("there is no {BRIEF}; is this folder shared by all machines?")));
@@ -242,12 +242,12 @@ impl Known {
     }
 
     /// The number of tasks.
-    pub(super) fn n_tasks(&self) -> u32 {
+    pub fn n_tasks(&self) -> u32 {
         self.tasks.len() as u32
     }
 
     /// What a task reads in a pass.
-    pub(super) fn source(&self, pass: usize, task: u32) -> Result<Source> {
+    pub fn source(&self, pass: usize, task: u32) -> Result<Source> {
         let planned = &self.tasks[task as usize];
         let mut source = Source {
             pieces: planned.pieces.iter().map(|piece| (self.files[piece.shard].clone(), *piece)).collect(),
@@ -272,7 +272,7 @@ impl Known {
 /// An error as a worker tells it to the driver.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Told {
+pub enum Told {
     /// An input file is broken.
     Shard {
         /// The file.
@@ -286,7 +286,7 @@ pub(super) enum Told {
 
 impl Told {
     /// In words that travel.
-    pub(super) fn of(error: &Error) -> String {
+    pub fn of(error: &Error) -> String {
         let told = match error {
             Error::Shard { file, message } => Self::Shard { file: file.clone(), message: message.clone() },
             other => Self::Other(other.to_string()),

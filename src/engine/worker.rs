@@ -53,6 +53,25 @@ impl TaskWorker {
         Ok(Self { desk, budget, at_once: at_once.max(1), known: Mutex::default() })
     }
 
+    /// What a task may use that does not go through passes.
+    pub fn resources<'w>(&'w self, progress: &'w Progress) -> Resources<'w> {
+        let Self { desk, at_once, .. } = self;
+        Resources {
+            pool: desk.pool(),
+            budget: &self.budget,
+            progress,
+            in_flight: desk.in_flight(*at_once),
+            window: desk.memory() / 16 / *at_once as u64,
+            key_memory: (desk.memory() / 4) as usize / at_once,
+            spill: desk.spill(),
+        }
+    }
+
+    /// The bytes that a task may hold.
+    pub fn memory_of_task(&self) -> u64 {
+        self.desk.memory() / self.at_once as u64
+    }
+
     fn follow(&self, order: &Order, task: u32, stop: &Arc<AtomicBool>) -> Result<Done> {
         let known = self.known(order)?;
         let work = Work { worker: self, known: &known, task, progress: Progress::stopped_by(stop.clone()) };
@@ -127,17 +146,8 @@ struct Work<'w> {
 impl Work<'_> {
     fn pass(&self, pass: usize, whole: bool) -> Result<Done> {
         let Self { worker, known, task, progress } = self;
-        let (desk, at_once) = (&worker.desk, worker.at_once);
         let source = known.source(pass, *task)?;
-        let resources = Resources {
-            pool: desk.pool(),
-            budget: &worker.budget,
-            progress,
-            in_flight: desk.in_flight(at_once),
-            window: desk.memory() / 16 / at_once as u64,
-            key_memory: (desk.memory() / 4) as usize / at_once,
-            spill: desk.spill(),
-        };
+        let resources = worker.resources(progress);
         let report = task::run(&known.passes.job(pass, whole, &known.run_dir), *task, &source, &resources)?;
         Ok(Done { rows_in: report.tally.rows_in, rows: report.tally.rows_kept, ..Done::default() })
     }

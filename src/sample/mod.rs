@@ -13,18 +13,16 @@
 //! goes on where it was.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::alike;
 use crate::annotate::counts::Counts;
-use crate::budget::{Budget as Bytes, Progress, Total};
+use crate::budget::{Progress, Total};
 use crate::engine::Input;
 use crate::error::{Error, Result};
 use crate::exchange::group::Room;
@@ -38,13 +36,16 @@ use crate::reuse::weight::{Curve, Weight};
 use crate::run_dir::{Begun, Identity, RunDir};
 use crate::stage::{Need, NeedKind, key_type};
 use crate::store::{Folder, Lock};
-use crate::task::{Resources, Source};
+use crate::task::Source;
+use afar::Afar;
+pub use machine::Machine;
 use mix::{Budget, Mix};
-use read::TaskRead;
 use report::{LedgerReport, SampleReport};
 use uses::Uses;
 
+pub mod afar;
 pub mod draw;
+mod machine;
 pub mod mix;
 pub mod order;
 pub mod read;
@@ -78,7 +79,7 @@ pub enum Order {
 }
 
 /// What is to be drawn.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// How many tokens, every use counted.
     pub tokens: u64,
@@ -91,13 +92,13 @@ pub struct Settings {
     /// Shares and weights.
     pub mix: Mix,
     /// The address of a ledger, from which the uses so far are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
     /// The output folders of runs that have found texts to be alike: a text counts the uses of those that it is like.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<String>,
     /// The run that the ledger is told of the draw as.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
     /// How the worth of a document falls with its uses.
     pub curve: Curve,
@@ -106,10 +107,10 @@ pub struct Settings {
     /// The most uses of a document, those so far included.
     pub cap: u32,
     /// A column of numbers that weights are multiplied by.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_column: Option<String>,
     /// A column with the numbers of tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_column: Option<String>,
     /// The column that the ledger is told as the source.
     pub source_column: String,
@@ -135,16 +136,6 @@ pub struct Sample<'s> {
     pub task_size: u64,
     /// The time that the ledger is told; what the clock says at the beginning, if it is left out.
     pub time: Option<Time>,
-}
-
-/// What a machine gives to a draw.
-pub struct Machine<'m> {
-    /// Its threads.
-    pub pool: &'m ThreadPool,
-    /// The bytes to hold, about.
-    pub memory: u64,
-    /// Where it spills: a folder of its own, which is emptied.
-    pub spill: &'m SpillDir,
 }
 
 /// The columns of the input that a draw looks at.
@@ -212,7 +203,8 @@ pub fn sample(sample: &Sample<'_>, machine: &Machine<'_>, progress: &Progress) -
         return Ok(SampleReport { already_done: true, ..report });
     }
     clear(machine.spill)?;
-    let draw = prepared.draw(sample)?;
+    let draw = Draw::new(run_dir, &input.schema, &sample.settings, sample.pipeline)?;
+    let afar = machine.fleet.map(|fleet| Afar::begin(fleet, &prepared, sample)).transpose()?;
     let runs = match ledger {
         Some(ledger) => ledger.pinned(&pinned.pins)?,
         None => Vec::new(),
@@ -220,7 +212,12 @@ pub fn sample(sample: &Sample<'_>, machine: &Machine<'_>, progress: &Progress) -
     let names: Vec<String> = runs.iter().map(|run| run.manifest.run.clone()).collect();
     let mut report = sample.report(*begun != Begun::New);
     let sources = input.sources(&identity.tasks);
-    let reads = machine.read(&draw, &sources, input, progress)?;
+    let numbered: Vec<_> = (0u32..).zip(sources.iter().cloned()).collect();
+    progress.begin("reading", input.total(&numbered));
+    let reads = match &afar {
+        Some(afar) => afar.read(progress)?,
+        None => machine.read(&draw, &sources, progress)?,
+    };
     report.add_reads(&reads);
 
     progress.begin("drawing", Total::Unknown);
@@ -233,12 +230,18 @@ pub fn sample(sample: &Sample<'_>, machine: &Machine<'_>, progress: &Progress) -
     let n_shards = outcome.shards;
     report.add_outcome(outcome);
 
-    let sources: Vec<Source> = sources
-        .into_iter()
-        .zip(&reads)
-        .map(|(source, read)| Source { piece_rows: Some(whole(read, &source)), ..source })
-        .collect();
-    report.add_files(machine.write(&draw, &sources, n_shards, report.rows_drawn, progress)?)?;
+    let sources: Vec<Source> = sources.into_iter().zip(&reads).map(|(source, read)| read.again(source)).collect();
+    let rows: u64 = sources.iter().flat_map(|source| source.piece_rows.iter().flatten()).sum();
+    progress.begin("reading what was drawn", Total::Rows(rows));
+    let spreads = match &afar {
+        Some(afar) => afar.spread(&reads, progress)?,
+        None => machine.spread(&draw, &sources, progress)?,
+    };
+    progress.begin("writing", Total::Rows(report.rows_drawn));
+    report.add_files(match &afar {
+        Some(afar) => afar.gather(n_shards, progress)?,
+        None => machine.gather(&draw, &spreads, n_shards, progress)?,
+    })?;
 
     if let (Some(place), Some(ledger)) = (&sample.settings.ledger, ledger) {
         let mut told = LedgerReport { place: place.clone(), runs: names, recorded: None };
@@ -249,19 +252,15 @@ pub fn sample(sample: &Sample<'_>, machine: &Machine<'_>, progress: &Progress) -
         }
         report.ledger = Some(told);
     }
+    if machine.fleet.is_some() {
+        afar::forget(run_dir)?;
+    }
     run_dir.folder().sweep("")?;
     report.seconds = start.elapsed().as_secs_f64();
     run_dir.write_json("report.json", &report)?;
     remove_work(run_dir)?;
     remove_folder(machine.spill)?;
     Ok(report)
-}
-
-/// The rows of each piece of a source as far as it was read.
-fn whole(read: &TaskRead, source: &Source) -> Vec<u64> {
-    let mut rows = read.piece_rows.clone();
-    rows.resize(source.pieces.len(), 0);
-    rows
 }
 
 /// Tells the ledger what was drawn, unless it knows.
@@ -308,7 +307,6 @@ fn is_recorded(ledger: &Ledger, run: &str, pinned: &Pinned) -> bool {
 struct Prepared {
     run_dir: RunDir,
     input: Input,
-    columns: Columns,
     identity: Identity,
     begun: Begun,
     pinned: Pinned,
@@ -322,7 +320,8 @@ fn prepare(sample: &Sample<'_>, progress: &Progress) -> Result<Prepared> {
     let run_dir = RunDir::new(Folder::parse(&sample.output)?);
     progress.begin("looking at the input", Total::Unknown);
     let input = Input::inspect_for(sample.pipeline, &sample.inputs, Some(run_dir.folder()), &sample.needs())?;
-    let columns = sample.columns(&input.schema)?;
+    // Refused before anything is begun.
+    settings.columns(sample.pipeline, &input.schema)?;
     let ledger = match (&settings.ledger, &settings.record) {
         (Some(place), Some(_)) => Some(Ledger::open_or_make(place)?),
         (Some(place), None) => Some(Ledger::open(place)?),
@@ -374,20 +373,19 @@ fn prepare(sample: &Sample<'_>, progress: &Progress) -> Result<Prepared> {
             pinned
         }
     };
-    Ok(Prepared { run_dir, input, columns, identity, begun, pinned, ledger, _taken: taken })
+    Ok(Prepared { run_dir, input, identity, begun, pinned, ledger, _taken: taken })
 }
 
-impl Prepared {
-    fn draw<'d>(&'d self, sample: &Sample<'_>) -> Result<Draw<'d>> {
-        let settings = &sample.settings;
-        let schema = self.input.schema.clone();
+impl<'d> Draw<'d> {
+    /// What is to be drawn of documents of a schema.
+    fn new(run_dir: &'d RunDir, schema: &SchemaRef, settings: &Settings, pipeline: &Pipeline) -> Result<Self> {
         let weight = Weight { curve: settings.curve, r_star: settings.r_star, cap: settings.cap };
-        Ok(Draw {
-            run_dir: &self.run_dir,
-            output_schema: std::sync::Arc::new(spread::output_schema(&schema)),
-            schema,
-            text_column: sample.pipeline.input.text_column.clone(),
-            columns: self.columns.clone(),
+        Ok(Self {
+            run_dir,
+            output_schema: Arc::new(spread::output_schema(schema)),
+            schema: schema.clone(),
+            text_column: pipeline.input.text_column.clone(),
+            columns: settings.columns(pipeline, schema)?,
             mix: settings.mix.clone(),
             budgets: settings.mix.budgets(settings.tokens),
             weight: weight.checked().map_err(Error::refused)?,
@@ -397,26 +395,15 @@ impl Prepared {
             name: settings.name.clone(),
             shard_size: settings.shard_size,
             estimate: read::estimate(),
-            output: sample.pipeline.output.clone(),
+            output: pipeline.output.clone(),
         })
     }
 }
 
-impl Sample<'_> {
-    /// The columns that are looked at if they are there, or must be.
-    fn needs(&self) -> Vec<Need> {
-        let settings = &self.settings;
-        let of = |kind: NeedKind, name: &String| Need { column: name.clone(), kind };
-        let strings = settings.mix.by.iter().chain(settings.mix.weights.keys());
-        let source = settings.record.as_ref().map(|_| &settings.source_column);
-        let numbers = settings.quality_column.iter().chain(&settings.token_column);
-        let strings = strings.chain(source).map(|name| of(NeedKind::String, name));
-        strings.chain(numbers.map(|name| of(NeedKind::Number, name))).collect()
-    }
-
+impl Settings {
     /// Finds the columns to look at, and refuses what is not there, or is not what it must be.
-    fn columns(&self, schema: &SchemaRef) -> Result<Columns> {
-        let settings = &self.settings;
+    fn columns(&self, pipeline: &Pipeline, schema: &SchemaRef) -> Result<Columns> {
+        let settings = self;
         let names = || schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
         let is_text = |data_type: &DataType| {
             let value = if let DataType::Dictionary(_, value) = data_type { value.as_ref() } else { data_type };
@@ -441,7 +428,7 @@ impl Sample<'_> {
             schema.field_with_name(name).ok().filter(|field| fits(field.data_type())).map(|_| name.to_owned())
         };
         let is_key = |data_type: &DataType| *data_type == key_type();
-        if schema.field_with_name(spread::EPOCH).is_ok() && !self.pipeline.input.replace_columns {
+        if schema.field_with_name(spread::EPOCH).is_ok() && !pipeline.input.replace_columns {
             return Err(Error::refused(format!(
                 "the input has a column `{}`, which the draw adds; rename it, or let it go with --replace-columns",
                 spread::EPOCH
@@ -466,6 +453,19 @@ impl Sample<'_> {
             origin: here("origin_key", &is_key),
             matched: here("matched_key", &is_key),
         })
+    }
+}
+
+impl Sample<'_> {
+    /// The columns that are looked at if they are there, or must be.
+    fn needs(&self) -> Vec<Need> {
+        let settings = &self.settings;
+        let of = |kind: NeedKind, name: &String| Need { column: name.clone(), kind };
+        let strings = settings.mix.by.iter().chain(settings.mix.weights.keys());
+        let source = settings.record.as_ref().map(|_| &settings.source_column);
+        let numbers = settings.quality_column.iter().chain(&settings.token_column);
+        let strings = strings.chain(source).map(|name| of(NeedKind::String, name));
+        strings.chain(numbers.map(|name| of(NeedKind::Number, name))).collect()
     }
 
     fn about(&self, run: &str, pinned: &Pinned, parameters: Map<String, Value>) -> About {
@@ -504,85 +504,6 @@ impl Sample<'_> {
             already_done: false,
         }
     }
-}
-
-/// The bytes below which a task in flight cannot work well.
-const TASK_MEMORY: u64 = 96 << 20;
-
-impl Machine<'_> {
-    /// Reads the tasks that were not read before.
-    fn read(&self, draw: &Draw<'_>, sources: &[Source], input: &Input, progress: &Progress) -> Result<Vec<TaskRead>> {
-        let numbered: Vec<_> = (0u32..).zip(sources.iter().cloned()).collect();
-        progress.begin("reading", input.total(&numbered));
-        let at_once = self.at_once(TASK_MEMORY, sources.len());
-        let budget = Bytes::new(self.memory / 2);
-        let resources = self.resources(&budget, progress, at_once);
-        each(sources.len(), at_once, |task| read::read(draw, task as u32, &sources[task], &resources))
-    }
-
-    /// Writes the output files.
-    fn write(
-        &self,
-        draw: &Draw<'_>,
-        sources: &[Source],
-        n_shards: u32,
-        rows: u64,
-        progress: &Progress,
-    ) -> Result<Vec<crate::format::write::Written>> {
-        let all: u64 = sources.iter().flat_map(|source| source.piece_rows.iter().flatten()).sum();
-        progress.begin("reading what was drawn", Total::Rows(all));
-        let at_once = self.at_once(TASK_MEMORY, sources.len());
-        let budget = Bytes::new(self.memory / 4);
-        let resources = self.resources(&budget, progress, at_once);
-        let held = (self.memory as usize / 4 / at_once).clamp(1 << 20, 256 << 20);
-        let spreads =
-            each(sources.len(), at_once, |task| spread::spread(draw, task as u32, &sources[task], held, &resources))?;
-        progress.begin("writing", Total::Rows(rows));
-        // The documents as they were read, as they are sorted, and as they are written.
-        let at_once = self.at_once(3 * draw.shard_size, n_shards as usize);
-        each(n_shards as usize, at_once, |shard| {
-            progress.check()?;
-            let written = self.pool.install(|| spread::gather(draw, shard as u32, &spreads))?;
-            progress.rows.fetch_add(written.rows, Ordering::Relaxed);
-            Ok(written)
-        })
-    }
-
-    fn at_once(&self, memory: u64, n: usize) -> usize {
-        ((self.memory / memory.max(1)) as usize).clamp(1, self.pool.current_num_threads()).min(n.max(1))
-    }
-
-    fn resources<'r>(&'r self, budget: &'r Bytes, progress: &'r Progress, at_once: usize) -> Resources<'r> {
-        Resources {
-            pool: self.pool,
-            budget,
-            progress,
-            in_flight: (2 * self.pool.current_num_threads()).div_ceil(at_once) + 1,
-            window: self.memory / 16 / at_once as u64,
-            key_memory: (self.memory / 4) as usize / at_once,
-            spill: self.spill,
-        }
-    }
-}
-
-/// Does something for each number below `n`, `at_once` of them at a time, until one fails.
-fn each<T: Send>(n: usize, at_once: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let results: Vec<Mutex<Option<Result<T>>>> = (0..n).map(|_| Mutex::default()).collect();
-    std::thread::scope(|threads| {
-        for _ in 0..at_once {
-            threads.spawn(|| {
-                while !failed.load(Ordering::Relaxed) {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(slot) = results.get(index) else { return };
-                    let result = work(index);
-                    failed.fetch_or(result.is_err(), Ordering::Relaxed);
-                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                }
-            });
-        }
-    });
-    results.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
 /// Empties the folder that is spilled to.

@@ -48,13 +48,30 @@ pub struct TaskRead {
     pub failed: Vec<Failure>,
 }
 
+impl TaskRead {
+    /// The source, to be read again as far as it was read.
+    pub fn again(&self, source: Source) -> Source {
+        let mut rows = self.piece_rows.clone();
+        rows.resize(source.pieces.len(), 0);
+        Source { piece_rows: Some(rows), ..source }
+    }
+}
+
+/// What a task has said that it was read.
+pub fn report(draw: &Draw<'_>, task: u32) -> Result<Option<TaskRead>> {
+    draw.run_dir.read_json(&RunDir::report(READ, task))
+}
+
+/// The pass that what is read is filed under.
+pub(super) const READ: usize = 0;
+
 fn candidates_path(task: u32) -> String {
-    RunDir::part(0, "candidates", task)
+    RunDir::part(READ, "candidates", task)
 }
 
 /// Reads a task, unless that was done before.
 pub fn read(draw: &Draw<'_>, task: u32, source: &Source, resources: &Resources<'_>) -> Result<TaskRead> {
-    if let Some(done) = draw.run_dir.read_json::<TaskRead>(&RunDir::report(0, task))? {
+    if let Some(done) = report(draw, task)? {
         return Ok(done);
     }
     let mut candidates = Sorter::<Candidate>::new(resources.spill, resources.key_memory);
@@ -92,7 +109,7 @@ pub fn read(draw: &Draw<'_>, task: u32, source: &Source, resources: &Resources<'
         writer.push(&row?)?;
     }
     writer.finish()?.finish()?;
-    draw.run_dir.write_json(&RunDir::report(0, task), &read)?;
+    draw.run_dir.write_json(&RunDir::report(READ, task), &read)?;
     Ok(read)
 }
 

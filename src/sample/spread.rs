@@ -34,14 +34,21 @@ pub const EPOCH: &str = "draw_epoch";
 const SLICE_ROWS: usize = 512;
 
 /// The pass that segments are filed under, and that of output files.
-const SPREAD: usize = 2;
-const GATHER: usize = 3;
+pub(super) const SPREAD: usize = 2;
+pub(super) const GATHER: usize = 3;
 
 /// What a task has left of its documents. Its file is written last.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     rows: u64,
     segments: Vec<Segment>,
+}
+
+impl Spread {
+    /// The documents that were drawn of the task, each as often as it was.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
 }
 
 /// A file with the documents of a part of a task.
@@ -73,6 +80,11 @@ fn segment_schema(output: &Schema) -> SchemaRef {
     let mut fields = output.fields().to_vec();
     fields.push(Arc::new(Field::new("_trommel_position", DataType::UInt64, false)));
     Arc::new(Schema::new_with_metadata(fields, output.metadata().clone()))
+}
+
+/// The bytes of documents that a task holds which may take `memory` of them.
+pub fn held(memory: u64) -> usize {
+    (memory as usize / 4).clamp(1 << 20, 256 << 20)
 }
 
 /// Spreads the documents of a task, unless that was done before. About `memory` bytes of them are held.
@@ -166,7 +178,9 @@ impl Spreading<'_> {
         }
         places.sort_unstable_by_key(|(place, ..)| (place.shard, place.position, place.epoch, place.doc));
         let folder = self.draw.run_dir.folder();
-        let path = format!("{}-{:03}", RunDir::part(SPREAD, "segments", self.task), self.spread.segments.len());
+        // Named for what is in it. Where it ends depends on memory, so the same task done twice may leave other segments.
+        let (first, n) = (self.spread.rows, places.len());
+        let path = format!("{}-{first}-{n}", RunDir::part(SPREAD, "segments", self.task));
         let mut file = folder.create(&path)?;
         let (mut stretches, mut offset) = (Vec::new(), 0);
         for places in places.chunk_by(|(a, ..), (b, ..)| a.shard == b.shard) {
