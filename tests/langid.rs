@@ -99,6 +99,43 @@ fn sentences_are_recognised() {
     }
 }
 
+/// A score is how often the language is right, on sentences and short parts of them that the tables were not made from.
+#[test]
+fn scores_are_probabilities() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/langid/sentences.tsv");
+    let Ok(lines) = std::fs::read_to_string(&path) else {
+        eprintln!("skipped: {} is not there", path.display());
+        return;
+    };
+    let language = trommel::annotate::language::Language::default().build().expect("defaults are valid");
+    // By tenths of the score: how many, how many right, the sum of scores.
+    let mut bins = [(0u32, 0u32, 0.0f64); 10];
+    let odd = lines.lines().skip(1).step_by(2).filter_map(|line| line.split_once('\t'));
+    for (expected, text) in odd {
+        let middle = text.len() / 2;
+        let middle = (middle..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
+        let words: Vec<&str> = text[middle..].split_inclusive(' ').skip(1).collect();
+        for part in [text, &words[..words.len().min(6)].concat(), &words[..words.len().min(3)].concat()] {
+            let mut row = Vec::new();
+            language.annotate(&Doc::bare(part), &mut row);
+            let [Value::Str(found), Value::F32(score)] = &row[..] else { panic!("two columns") };
+            if found == "und" {
+                continue;
+            }
+            let bin = &mut bins[((score * 10.0) as usize).min(9)];
+            *bin = (bin.0 + 1, bin.1 + u32::from(found == expected), bin.2 + f64::from(*score));
+        }
+    }
+    let all: u32 = bins.iter().map(|bin| bin.0).sum();
+    let mut error = 0.0;
+    for (n, right, scores) in bins {
+        eprintln!("{:.2} on average, {:.2} right, of {n}", scores / f64::from(n), f64::from(right) / f64::from(n));
+        error += (f64::from(right) - scores).abs() / f64::from(all);
+    }
+    eprintln!("expected calibration error {error:.3} on {all}");
+    assert!(error < 0.05, "{error}");
+}
+
 #[test]
 fn declarations_are_recognised() {
     let Some(counts) = judge("udhr.tsv") else { return };

@@ -26,14 +26,15 @@ use crate::text;
 ///
 /// `language_score` lies between 0 and 1 and is made for a threshold. It is a product of:
 ///
-/// - how the language was found: 0.85 to 1 if both models agree, or the script or the most common words
-///   leave no doubt; 0.3 to 0.7 if only `whatlang` knows the language; 0.45 if the models disagree;
+/// - how often the language is right that was found in such a way: measured on sentences, and parts of sentences, of 75
+///   languages in equal numbers, by whether both models agree, how sure one is, and how long the text is. 20 of the
+///   75 neither model knows (Basque, Swahili, ...); these are taken for another one, with a low score;
 /// - the share of the main script in the letters, so mixed texts score lower. Code and addresses have no say in
 ///   which script is the main one, but they are letters: a Chinese page that is half code is Chinese at about 0.5;
-/// - for texts of fewer than 20 letters, their number over 20. An ideograph, kana or Hangul syllable counts as four.
+/// - for fewer than five ideographs and kana, their number over five: they could be of several languages.
 ///
-/// So 0.8 asks for certainty and 0.5 for one good witness. These are heuristics, not probabilities.
-/// Languages that neither model knows (Basque, Swahili, ...) are taken for another one.
+/// So of texts in one script with a score of about 0.8 four in five are in the language named, where all languages are
+/// equally common; where most texts are in common ones, more are.
 ///
 /// With a `model` of yours, all of this is left to it: `language` is its most probable label for the whole text, and
 /// `language_score` its probability.
@@ -193,13 +194,14 @@ fn guess(text: &str) -> Guess {
     let guess = match script {
         Script::Cjk => by_ideographs(text, &letters),
         Script::Latin | Script::Cyrillic | Script::Arabic | Script::Devanagari | Script::Hebrew => {
-            by_models(text, script)
+            by_models(text, script, weight)
         }
         Script::Only(code) => Guess::new(code, 0.95),
         Script::Unknown => Guess::UNDETERMINED,
     };
     let share = weight / letters.total;
-    Guess { score: guess.score * share * (weight / 20.0).min(1.0), ..guess }
+    let enough = if script == Script::Cjk { (weight / 20.0).min(1.0) } else { 1.0 };
+    Guess { score: guess.score * share * enough, ..guess }
 }
 
 /// A writing system, as far as it tells languages apart.
@@ -384,12 +386,49 @@ const FOREIGN: [(&str, &str); 8] = [
     ("af", "ĳäüöÄÜÖ"),
 ];
 
-fn by_models(text: &str, script: Script) -> Guess {
+/// How often a language is right that was found in some way, by the confidence of `whatlang` in steps of a tenth from 0
+/// to 1. Measured on the even ones of 37,000 sentences of 75 languages in equal numbers, and on parts of 10 to 80
+/// characters of them; smoothed so that it does not fall.
+struct Measured {
+    /// In texts of some 20 letters.
+    short: [f64; 11],
+    /// In texts of 100 letters and more, where a model should be sure.
+    long: [f64; 11],
+}
+
+/// Both models name it.
+const BOTH: Measured = Measured {
+    short: [0.33, 0.55, 0.72, 0.80, 0.88, 0.90, 0.90, 0.91, 0.91, 0.91, 0.92],
+    long: [0.25, 0.32, 0.36, 0.45, 0.66, 0.74, 0.79, 0.83, 0.87, 0.89, 0.97],
+};
+
+/// `whatlang` names it, and `whichlang` does not know it.
+const WIDE: Measured = Measured {
+    short: [0.39, 0.50, 0.52, 0.61, 0.71, 0.76, 0.80, 0.84, 0.87, 0.87, 0.90],
+    long: [0.20, 0.26, 0.27, 0.28, 0.29, 0.34, 0.38, 0.52, 0.64, 0.66, 0.82],
+};
+
+/// `whichlang` names it, and `whatlang` another one, or none.
+const NARROW: Measured = Measured { short: [0.09; 11], long: [0.04; 11] };
+
+impl Measured {
+    /// For this confidence, and so many letters.
+    fn at(&self, confidence: f64, n_letters: f64) -> f64 {
+        let tenths = confidence.clamp(0.0, 1.0) * 10.0;
+        let (step, rest) = ((tenths as usize).min(9), tenths - (tenths as usize).min(9) as f64);
+        let between = |table: &[f64; 11]| table[step] + (table[step + 1] - table[step]) * rest;
+        // The tables were measured below 60 letters and from there on.
+        let long = ((n_letters - 40.0) / 40.0).clamp(0.0, 1.0);
+        between(&self.short) * (1.0 - long) + between(&self.long) * long
+    }
+}
+
+fn by_models(text: &str, script: Script, n_letters: f64) -> Guess {
     if script == Script::Cyrillic {
         for (code, letters) in TELLING {
             let n = text.chars().filter(|&c| letters.contains(c)).count();
             if n * 150 > text::n_chars(text) {
-                return Guess::new(code, 0.7);
+                return Guess::new(code, 0.95);
             }
         }
     }
@@ -398,11 +437,12 @@ fn by_models(text: &str, script: Script) -> Guess {
         return Guess::new("en", 1.0);
     }
     let fast = short(fast.three_letter_code());
-    let Some(wide) = whatlang::detect(text) else { return Guess::new(fast, 0.45) };
+    let narrow = Guess::new(fast, NARROW.at(0.0, n_letters));
+    let Some(wide) = whatlang::detect(text) else { return narrow };
     let confidence = wide.confidence();
     let wide = short(wide.lang().code());
     if wide == fast {
-        return Guess::new(wide, 0.85 + 0.15 * confidence);
+        return Guess::new(wide, BOTH.at(confidence, n_letters));
     }
     let has_foreign = |code| {
         let letters = FOREIGN.iter().find(|(of, _)| *of == code).map_or("", |(_, letters)| letters);
@@ -411,9 +451,9 @@ fn by_models(text: &str, script: Script) -> Guess {
     let known_to_both = whichlang::LANGUAGES.iter().any(|lang| short(lang.three_letter_code()) == wide);
     let unsure = known_to_both || confidence < DOUBT;
     if (unsure || has_foreign(wide)) && !has_foreign(fast) {
-        Guess::new(fast, 0.45)
+        narrow
     } else {
-        Guess::new(wide, 0.3 + 0.4 * confidence)
+        Guess::new(wide, WIDE.at(confidence, n_letters))
     }
 }
 
@@ -542,7 +582,7 @@ mod tests {
 
     #[test]
     fn a_short_text_scores_lower() {
-        check("Hello", "en", 0.05..=0.3);
+        check("Hello", "en", 0.0..=0.4);
         check("好", "zh", 0.05..=0.3);
     }
 

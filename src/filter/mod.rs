@@ -9,6 +9,7 @@ mod char_counts;
 pub mod char_ratio;
 pub mod chinese_lines;
 pub mod column_range;
+pub mod dolma_gopher;
 mod duplicates;
 pub mod fineweb_quality;
 pub mod garbled;
@@ -39,6 +40,7 @@ pub const ALL: &[Entry] = &[
     Entry::editor::<chinese_lines::ChineseLines>(),
     Entry::filter::<gopher_quality::GopherQuality>(),
     Entry::filter::<gopher_repetition::GopherRepetition>(),
+    Entry::filter::<dolma_gopher::DolmaGopher>(),
     Entry::editor::<c4::C4>(),
     Entry::filter::<c4_paragraphs::C4Paragraphs>(),
     Entry::filter::<fineweb_quality::FinewebQuality>(),

@@ -53,8 +53,7 @@ impl TopGrams {
         shrink(&mut self.hashes);
         shrink(&mut self.counts);
         shrink(&mut self.marks.places);
-        shrink(&mut self.numbers.slots);
-        shrink(&mut self.numbers.hashes);
+        self.numbers.shrink();
     }
 
     /// The characters in all copies of the most frequent n-gram, and in the blanks between its words, for `n` from 2;
@@ -164,7 +163,7 @@ fn load(bytes: &[u8], at: usize) -> u64 {
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 #[inline]
-fn mix(a: u64, b: u64) -> u64 {
+pub(super) fn mix(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }
@@ -409,7 +408,7 @@ impl Marks {
 
 /// Numbers things by their hashes, from 0 in the order they are first seen.
 #[derive(Default)]
-struct Numbers {
+pub(super) struct Numbers {
     /// A hash table of places in `hashes`, each one more than it is; 0 is free. At most half of it is taken.
     slots: Vec<u32>,
     hashes: Vec<u64>,
@@ -417,14 +416,20 @@ struct Numbers {
 
 impl Numbers {
     /// Room for `n` things.
-    fn clear(&mut self, n: usize) {
+    pub(super) fn clear(&mut self, n: usize) {
         self.slots.clear();
         self.slots.resize((2 * n).next_power_of_two(), 0);
         self.hashes.clear();
     }
 
+    /// Gives room back that only few texts need.
+    pub(super) fn shrink(&mut self) {
+        shrink(&mut self.slots);
+        shrink(&mut self.hashes);
+    }
+
     /// The number of the thing with this hash, and whether it is seen for the first time.
-    fn number(&mut self, hash: u64) -> (usize, bool) {
+    pub(super) fn number(&mut self, hash: u64) -> (usize, bool) {
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         while self.slots[slot] != 0 {
