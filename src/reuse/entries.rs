@@ -9,7 +9,6 @@
 //! windows of each run and nothing else, however much there is.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, UInt32Type, UInt64Type};
@@ -106,8 +105,8 @@ pub(super) trait FileRow: Record + Copy {
     /// Whether rows may begin with the same key.
     const REPEATS: bool;
 
-    /// The row at a place of a batch of these columns.
-    fn at(columns: &Columns, row: usize, time: Time) -> Self;
+    /// The rows of a batch of these columns, none of which has a null.
+    fn rows(batch: &RecordBatch, time: Time) -> Vec<Self>;
 
     /// What the rows are sorted by.
     fn sorted_by(&self) -> u128;
@@ -118,11 +117,11 @@ impl FileRow for Entry {
         &[("key", key_type), ("uses", || DataType::UInt32), ("tokens", || DataType::UInt64)];
     const REPEATS: bool = false;
 
-    fn at(columns: &Columns, row: usize, time: Time) -> Self {
-        let batch = &columns.0;
-        let uses = batch.column(1).as_primitive::<UInt32Type>().value(row);
-        let tokens = batch.column(2).as_primitive::<UInt64Type>().value(row);
-        Self { key: columns.key(0, row), uses: uses.into(), tokens, last_used: time }
+    fn rows(batch: &RecordBatch, time: Time) -> Vec<Self> {
+        let uses = batch.column(1).as_primitive::<UInt32Type>().values();
+        let tokens = batch.column(2).as_primitive::<UInt64Type>().values();
+        let row = |((key, &uses), &tokens)| Self { key, uses: u64::from(uses), tokens, last_used: time };
+        keys(batch, 0).zip(uses).zip(tokens).map(row).collect()
     }
 
     fn sorted_by(&self) -> u128 {
@@ -134,8 +133,8 @@ impl FileRow for Origin {
     const COLUMNS: &'static [Column] = &[("origin_key", key_type), ("key", key_type)];
     const REPEATS: bool = true;
 
-    fn at(columns: &Columns, row: usize, _: Time) -> Self {
-        Self { origin: columns.key(0, row), key: columns.key(1, row) }
+    fn rows(batch: &RecordBatch, _: Time) -> Vec<Self> {
+        keys(batch, 0).zip(keys(batch, 1)).map(|(origin, key)| Self { origin, key }).collect()
     }
 
     fn sorted_by(&self) -> u128 {
@@ -143,18 +142,11 @@ impl FileRow for Origin {
     }
 }
 
-/// A batch with the columns of a kind of row, none of them null.
-pub(super) struct Columns(RecordBatch);
-
-impl Columns {
-    pub(super) fn batch(&self) -> &RecordBatch {
-        &self.0
-    }
-
-    pub(super) fn key(&self, column: usize, row: usize) -> u128 {
-        let bytes = self.0.column(column).as_fixed_size_binary().value(row);
-        ContentKey::try_from(bytes).map_or(0, u128::from_be_bytes)
-    }
+/// The keys in a column.
+pub(super) fn keys(batch: &RecordBatch, column: usize) -> impl Iterator<Item = u128> {
+    // Its type is known: keys of sixteen bytes.
+    let keys = batch.column(column).as_fixed_size_binary().iter();
+    keys.map(|key| key.and_then(|key| ContentKey::try_from(key).ok()).map_or(0, u128::from_be_bytes))
 }
 
 /// The rows of some files of one run, one file after the other, each opened when its turn comes.
@@ -166,16 +158,16 @@ pub(super) struct FileRows<R> {
     buffer: usize,
     /// Only row groups that can have this key are read.
     only: Option<u128>,
-    current: Option<Open>,
+    current: Option<Open<R>>,
     last: Option<R>,
     done: bool,
 }
 
-struct Open {
+struct Open<R> {
     name: String,
     batches: ParquetRecordBatchReader,
-    columns: Columns,
-    row: usize,
+    /// Those that were decoded last and are still to come.
+    rows: std::vec::IntoIter<R>,
     /// The rows that must still come.
     left: u64,
 }
@@ -191,7 +183,7 @@ impl<R: FileRow> FileRows<R> {
         Self { only: Some(key), ..self }
     }
 
-    fn open(&self, file: &LedgerFile) -> Result<Open> {
+    fn open(&self, file: &LedgerFile) -> Result<Open<R>> {
         let name = self.folder.name_of(&file.path);
         let broken = |error: &dyn std::fmt::Display| damaged(&name, error);
         let bytes = self.folder.open(&file.path)?;
@@ -227,8 +219,7 @@ impl<R: FileRow> FileRows<R> {
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         let batches = batches.map_err(|error| broken(&error))?;
-        let columns = Columns(RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty())));
-        Ok(Open { name, batches, columns, row: 0, left })
+        Ok(Open { name, batches, rows: Vec::new().into_iter(), left })
     }
 
     fn read(&mut self) -> Result<Option<R>> {
@@ -238,9 +229,7 @@ impl<R: FileRow> FileRows<R> {
                 self.current = Some(self.open(&file)?);
                 continue;
             };
-            if open.row < open.columns.0.num_rows() {
-                let row = R::at(&open.columns, open.row, self.time);
-                open.row += 1;
+            if let Some(row) = open.rows.next() {
                 let in_order = self.last.is_none_or(|last| {
                     last.sorted_by() < row.sorted_by() || R::REPEATS && last.sorted_by() == row.sorted_by()
                 });
@@ -263,7 +252,7 @@ impl<R: FileRow> FileRows<R> {
             if batch.columns().iter().any(|column| column.null_count() > 0) {
                 return Err(damaged(&open.name, "a row lacks a value"));
             }
-            (open.columns, open.row) = (Columns(batch), 0);
+            open.rows = R::rows(&batch, self.time).into_iter();
         }
     }
 }

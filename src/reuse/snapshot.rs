@@ -18,7 +18,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMi
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::entries::{Column, Columns, Entry, FileRow};
+use super::entries::{Column, Entry, FileRow, keys};
 use super::ledger::{Ledger, LedgerFile, Pin};
 use super::recording::{Files, OriginSlice, SLICE_ROWS, origin_schema};
 use super::time::Time;
@@ -196,12 +196,14 @@ impl FileRow for Compacted {
         &[("key", key_type), ("uses", || DataType::UInt64), ("tokens", || DataType::UInt64), ("last_used", time_type)];
     const REPEATS: bool = false;
 
-    fn at(columns: &Columns, row: usize, _: Time) -> Self {
-        let batch: &RecordBatch = columns.batch();
-        let number = |column: usize| batch.column(column).as_primitive::<UInt64Type>().value(row);
-        let millis = batch.column(3).as_primitive::<TimestampMillisecondType>().value(row);
-        let last_used = Time::of_seconds(u64::try_from(millis / 1000).unwrap_or(0));
-        Self(Entry { key: columns.key(0, row), uses: number(1), tokens: number(2), last_used })
+    fn rows(batch: &RecordBatch, _: Time) -> Vec<Self> {
+        let number = |column: usize| batch.column(column).as_primitive::<UInt64Type>().values();
+        let times = batch.column(3).as_primitive::<TimestampMillisecondType>().values();
+        let row = |(((key, &uses), &tokens), &millis): (((u128, &u64), &u64), &i64)| {
+            let last_used = Time::of_seconds(u64::try_from(millis / 1000).unwrap_or(0));
+            Self(Entry { key, uses, tokens, last_used })
+        };
+        keys(batch, 0).zip(number(1)).zip(number(2)).zip(times).map(row).collect()
     }
 
     fn sorted_by(&self) -> u128 {
