@@ -306,6 +306,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn wider_vectors_change_nothing(text in "([a-z ]{0,30}|[中文。\u{3000}かéÅ\u{301}\n\t]{0,9}|.{0,9}){0,12}") {
+            proptest::prop_assert_eq!(canonical(&text), Canonical(&text).run());
+        }
+
+        #[test]
         fn composed_in_parts_is_composed_as_a_whole(
             text in "[ae中한]{0,3}([\u{300}-\u{330}\u{3099}ᄀ-ᄅ아-양ᅡ-ᅣᆨ-ᆭக\u{bbe}Åé\u{f73}\u{1d157}\u{1d165}]{0,4}[ae中か가.]{0,3}){0,5}",
         ) {

@@ -514,6 +514,14 @@ mod tests {
     }
 
     #[test]
+    fn wider_vectors_change_nothing() {
+        let all: String = ('\0'..=char::MAX).collect();
+        for part in [&all, "", "plain words", "汉字 and the like, あ한𠀀"] {
+            assert_eq!(scripts(part), Count(part).run());
+        }
+    }
+
+    #[test]
     fn punctuation_stands_alone() {
         check_words("Plain words, here.", &["Plain", "words", ",", "here", "."]);
         check_words("(see [1])", &["(", "see", "[", "1", "]", ")"]);

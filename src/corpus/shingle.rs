@@ -509,4 +509,17 @@ mod tests {
             prop_assert_eq!(shared, strings_a.intersection(&strings_b).count());
         }
     }
+
+    proptest! {
+        #[test]
+        fn wider_vectors_change_nothing(text in "([a-zA-Z_ ,.]{0,30}|[中文。かカ, ]{0,9}|[éÅßΣ’“]{0,5}|.{0,9}){0,12}") {
+            let shingles = |wide: bool| {
+                let (mut units, mut out) = (Units::default(), Vec::new());
+                let split = Split { bytes: text.as_bytes(), n: 5, n_words: 0, units: &mut units, out: &mut out };
+                let done = if wide { widest(split) } else { split.run() };
+                (done.is_ok(), out)
+            };
+            prop_assert_eq!(shingles(true), shingles(false));
+        }
+    }
 }

@@ -151,4 +151,16 @@ mod tests {
         assert_eq!(keys.len(), 2, "slots that fill no band are left out");
         assert_ne!(keys[0], keys[1]);
     }
+
+    #[test]
+    fn wider_vectors_change_nothing() {
+        for size in [1, 2, 30, 128, 3000] {
+            let [set, _] = pair(size, size, size);
+            for slots in [1, 7, 128] {
+                let mut plain = vec![u64::MAX; slots];
+                Fill { sketch: &mut plain, set: &set }.run();
+                assert_eq!(sketch_of(&set, slots), plain);
+            }
+        }
+    }
 }
