@@ -109,7 +109,7 @@ pub trait Exchange {
     /// Groups the documents of each section by key; in each group the first `k` in the total order are
     /// proposed to every later member. The same pair can be proposed by several groups.
     ///
-    /// If the stage [reads an index](CorpusStage::index), the leaders that this has of a group come before all its
+    /// If the stage [reads an index](super::CorpusStage::index), the leaders that this has of a group come before all its
     /// members and count among the `k`; those that were kept are proposed.
     fn group_first_k(&mut self, sections: std::ops::Range<usize>, k: usize) -> Result<Table<Pair>>;
 
@@ -165,11 +165,11 @@ pub trait Exchange {
     /// Hides a document from the groupings that follow, as a drop would. What becomes of it is ruled later.
     fn set_aside(&mut self, doc: DocId);
 
-    /// Drops a document, or only tells it what it duplicates if that is what the stage's [`Duplicates`] say. At most
+    /// Drops a document, or only tells it what it duplicates if that is what the stage's [`Duplicates`](super::Duplicates) say. At most
     /// once per document and stage.
     fn drop(&mut self, duplicate: Duplicate) -> Result<()>;
 
-    /// Gives a document a number, which [`CorpusStage::annotate`] turns into columns. At most once per document and stage.
+    /// Gives a document a number, which [`CorpusStage::annotate`](super::CorpusStage::annotate) turns into columns. At most once per document and stage.
     fn give(&mut self, doc: DocId, value: u64) -> Result<()>;
 
     /// All keys of a section, in order, those of documents that were dropped as well.
