@@ -252,9 +252,8 @@ pub fn sample(sample: &Sample<'_>, machine: &Machine<'_>, progress: &Progress) -
         }
         report.ledger = Some(told);
     }
-    if machine.fleet.is_some() {
-        afar::forget(run_dir)?;
-    }
+    // Also if others began it, and this machine has gone on alone.
+    afar::forget(run_dir)?;
     run_dir.folder().sweep("")?;
     report.seconds = start.elapsed().as_secs_f64();
     run_dir.write_json("report.json", &report)?;
