@@ -175,7 +175,6 @@ fn what_a_cluster_cannot_do_is_refused() {
     };
     refused("dedup in out --on ballista://localhost:1", "no scheduler answers");
     refused("dedup in out --on http://localhost:1", "the address of a scheduler is like ballista://host:50050");
-    refused("dedup in out --index seen --on ballista://localhost:1", "leave out --on");
 }
 
 /// A folder with a corpus and a pipeline.

@@ -191,6 +191,23 @@ impl Fleet for Unlucky {
     }
 }
 
+/// Does something on fleets on which much goes wrong, until it is done: what gives up is begun again, as a user would.
+/// Returns how many waves were lost.
+fn on_unlucky_fleets(work: &Work, seed: u64, mut run: impl FnMut(Arc<Unlucky>) -> Result<(), Error>) -> usize {
+    let mut n_lost = 0;
+    for attempt in 0..20 {
+        let random = Mutex::new(Random(seed * 100 + attempt));
+        let fleet = Arc::new(Unlucky { workers: workers(work, 3), random, n_lost: AtomicUsize::new(0) });
+        let done = run(fleet.clone());
+        n_lost += fleet.n_lost.load(Ordering::Relaxed);
+        match done {
+            Ok(()) => return n_lost,
+            Err(error) => assert!(error.to_string().contains("given up after 3 attempts"), "{error}"),
+        }
+    }
+    panic!("it gets further each time");
+}
+
 #[test]
 fn what_is_lost_is_done_again() {
     let work = Work::new();
@@ -200,28 +217,49 @@ fn what_is_lost_is_done_again() {
     let mut n_lost = 0;
     for seed in 0..6 {
         let output = format!("unlucky-{seed}");
-        // A run that gives up is begun again, as a user would.
-        for attempt in 0.. {
-            let fleet = Arc::new(Unlucky {
-                workers: workers(&work, 3),
-                random: Mutex::new(Random(seed * 100 + attempt)),
-                n_lost: AtomicUsize::new(0),
-            });
-            let input = work.path("in");
-            let done = on_fleet(&work, EVERYTHING, &input, &output, 64_000, fleet.clone());
-            n_lost += fleet.n_lost.load(Ordering::Relaxed);
-            match done {
-                Ok(_) => break,
-                Err(error) => {
-                    assert!(error.to_string().contains("given up after 3 attempts"), "{error}");
-                    assert!(attempt < 20, "it gets further each time");
-                }
-            }
-        }
+        n_lost += on_unlucky_fleets(&work, seed, |fleet| {
+            on_fleet(&work, EVERYTHING, &work.path("in"), &output, 64_000, fleet).map(drop)
+        });
         work.left(&output).adds_up();
         work.left(&output).assert_same(&alone);
     }
     assert!(n_lost > 20, "{n_lost}");
+}
+
+#[test]
+fn an_index_is_read_and_written_on_workers_too() {
+    let work = Work::new();
+    let documents = corpus::documents(78, 900);
+    let (first, second) = documents.split_at(500);
+    corpus::write_parquet(&work.path("in-a"), first, 2, 100);
+    corpus::write_parquet(&work.path("in-b"), second, 2, 100);
+    for (n, how) in ["threshold = 0.7", "threshold = 0.7\nverify = 'none'", "mode = 'annotate'"].into_iter().enumerate()
+    {
+        let index = |place: &str| work.path(&format!("{place}-{n}")).display().to_string();
+        let pipeline = |place: &str, against: &str| {
+            let index = index(place);
+            format!("[[stage]]\nuse = 'minhash'\n{how}\nindex = '{index}'\n{}", against.replace("INDEX", &index))
+        };
+        let mut n_lost = 0;
+        for (corpus, against) in [("a", ""), ("b", "against = 'INDEX'\n")] {
+            let (input, output) =
+                (work.path(&format!("in-{corpus}")), |place: &str| format!("{place}-{n}-out/{corpus}"));
+            let (alone, together) = (output("alone"), output("together"));
+            on_engine(&work, &pipeline("alone", against), &input, &alone, 32_000, &desk(&work, &alone)).expect("a run");
+            n_lost += on_unlucky_fleets(&work, 40 + n as u64, |fleet| {
+                on_fleet(&work, &pipeline("together", against), &input, &together, 32_000, fleet).map(drop)
+            });
+            let left = work.left(&together);
+            left.adds_up();
+            left.assert_same(&work.left(&alone));
+            assert!(left.files("kept").len() > 2, "several tasks");
+            let known = left.report()["exchanges"][0]["notes"]["minhash"]["known_near"].as_u64();
+            assert!(corpus == "a" || how.contains("none") || known > Some(0), "{known:?}");
+        }
+        assert!(n_lost > 3, "{n_lost}");
+        let files = |place: &str| work.left(&format!("{place}-{n}")).files("");
+        assert_eq!(files("together"), files("alone"), "the index");
+    }
 }
 
 /// Draws from a folder of documents, on a fleet if there is one.
@@ -274,21 +312,7 @@ fn a_draw_by_many_machines_is_that_of_one() {
         };
         let (alone, together) = (format!("alone-{n}"), format!("together-{n}"));
         draw(&work, &settings("used-alone"), &alone, None).expect("a draw");
-        let mut attempt = 0;
-        while let Err(error) = draw(
-            &work,
-            &settings("used-together"),
-            &together,
-            Some(&Unlucky {
-                workers: workers(&work, 3),
-                random: Mutex::new(Random(n * 100 + attempt)),
-                n_lost: AtomicUsize::new(0),
-            }),
-        ) {
-            assert!(error.to_string().contains("given up after 3 attempts"), "{error}");
-            attempt += 1;
-            assert!(attempt < 20, "it gets further each time");
-        }
+        on_unlucky_fleets(&work, n, |fleet| draw(&work, &settings("used-together"), &together, Some(&*fleet)));
         let left = work.left(&together);
         assert!(left.files("kept").len() > 1, "several files");
         left.assert_same(&work.left(&alone));

@@ -141,7 +141,7 @@ fn add(
     let output = format!("{}/_building/{name}", index.trim_end_matches('/'));
     let run = work.prepare(table, "index", inputs, &output, None)?;
     let add = |engine: &dyn Engine, progress: &Progress| engine::index(&run, engine, progress);
-    let done = work.on_engine(&run.pipeline, &output, log, add)?;
+    let done = work.on_engine(&output, log, add)?;
     for failure in &done.failed {
         tracing::error!("{}: {}", failure.file, failure.message);
     }

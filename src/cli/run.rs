@@ -177,7 +177,7 @@ impl Common {
         let run = engine::Run { keep_work: self.keep_work, ..self.work.prepare(table, place, inputs, output, recut)? };
         let text_column = &run.pipeline.input.text_column;
         let work = |engine: &dyn Engine, progress: &Progress| engine::run(&run, engine, progress);
-        let report = self.work.on_engine(&run.pipeline, output, log, work)?;
+        let report = self.work.on_engine(output, log, work)?;
         if report.already_done {
             tracing::info!("{output}: this run is done already; here is its report");
         }
@@ -247,7 +247,6 @@ impl Work {
     /// Does something for the run in a folder, on an engine, and shows how far it is.
     pub fn on_engine<T>(
         &self,
-        pipeline: &Pipeline,
         output: &str,
         log: LogFormat,
         work: impl FnOnce(&dyn Engine, &Progress) -> crate::error::Result<T>,
@@ -256,12 +255,6 @@ impl Work {
         let local = Local::new(threads, memory_or_default(self.memory), &self.work_dir(output)?)?;
         let engine: Box<dyn Engine> = match &self.on {
             None => Box::new(local),
-            Some(_) if pipeline.index().is_some() => {
-                return Err(Error::refused(
-                    "an index of earlier corpora is read and written by one machine; leave out --on",
-                )
-                .into());
-            }
             Some(address) => Box::new(engine::cluster::Cluster::new(local, fleet(address)?)),
         };
         let progress = Arc::new(Progress::default());

@@ -12,13 +12,14 @@
 //! same bytes whoever does it. So recovery is one rule, that of [waves](super::waves): a task is done when its last file is
 //! there, and what is not done is ordered again. Before a step counts, the rows that went in and came out of its tasks are added up.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use super::local::Local;
 use super::meeting::{self, Hands, Meeting};
-use super::orders::{Done, Order, Step, done_of, leave_brief, part_of};
+use super::orders::{Done, EarlierIndex, Order, Step, done_of, leave_brief, part_of};
 use super::waves::{DoneFiles, get_done, read_all};
 use super::{Beginning, Cut, Engine};
 use crate::budget::{Progress, Total};
@@ -27,6 +28,7 @@ use crate::exchange::bits::write_bits;
 use crate::exchange::group::{GroupStats, Room, merged};
 use crate::exchange::parts::PartsFile;
 use crate::exchange::record::{EdgeRow, Routed};
+use crate::exchange::sets::SetFile;
 use crate::exchange::sort::RunReader;
 use crate::exchange::verify::VerifyStats;
 use crate::fleet::{Fleet, Wave};
@@ -144,7 +146,8 @@ impl<F: Fleet> Hands for Cluster<F> {
         };
         let n_sections = sections.len();
         let first_section = meeting.section + sections.start;
-        let step = Step::Group { pass, first_section, k, gone, into: into.clone() };
+        let (of_stage, earlier) = (sections.start, earlier_of(meeting));
+        let step = Step::Group { pass, first_section, of_stage, k, gone, earlier, into: into.clone() };
         let done = self.step(meeting, "keys meet", step, &into, n_sections)?;
         let files = (0..n_sections as u32).map(|section| part_of(&into, section)).collect();
         Ok((Table::new(files, done.rows), GroupStats { groups: done.groups, above_k: done.above_k, pairs: done.rows }))
@@ -168,12 +171,30 @@ impl<F: Fleet> Hands for Cluster<F> {
     ) -> Result<(Table<Edge>, VerifyStats)> {
         let (pass, stage, n_tasks) = (meeting.cut.pass.index, meeting.stage, meeting.cut.rows.len());
         let (routed, sets) = (folder_above(pairs)?, folder_of(meeting, "sets"));
-        let step = Step::Sets { pass, stage, pairs: routed.clone(), into: sets.clone() };
+        let leaving = match meeting.leaving() {
+            Some(members) => {
+                let path = format!("{sets}/leaving");
+                write_bits(members, meeting.cut.run_dir.folder().create(&path)?, &path)?.finish()?;
+                Some(path)
+            }
+            None => None,
+        };
+        let leaves = leaving.is_some();
+        let step = Step::Sets { pass, stage, pairs: routed.clone(), leaving, into: sets.clone() };
         let done = self.step(meeting, "sets of candidates", step, &sets, n_tasks)?;
         must_be_equal(&sets, "candidates were found and made into sets", done.rows_in, done.rows)?;
         meeting.report.set_bytes += done.bytes;
-        let into = folder_of(meeting, "edges");
-        let step = Step::Verify { pass, stage, pairs: routed, sets, into: into.clone() };
+        if leaves {
+            let folder = meeting.cut.run_dir.folder();
+            let open = |task| -> Result<_> {
+                let path = part_of(&sets, task);
+                Ok((task, Arc::new(SetFile::open(folder.open_closed(&path)?, &path)?)))
+            };
+            let files = (0..n_tasks as u32).map(open).collect::<Result<BTreeMap<_, _>>>()?;
+            meeting.keep_sets(&files);
+        }
+        let (into, earlier) = (folder_of(meeting, "edges"), earlier_of(meeting));
+        let step = Step::Verify { pass, stage, pairs: routed, sets, earlier, into: into.clone() };
         let done = self.step(meeting, "verification", step, &into, n_tasks)?;
         must_be_equal(&into, "pairs were brought together and judged", pairs.n_rows, done.rows_in)?;
         let files = (0..n_tasks as u32).map(|task| part_of(&into, task)).collect();
@@ -209,6 +230,13 @@ impl<F: Fleet> Hands for Cluster<F> {
         })?;
         Ok(Box::new(edges.map(|edge| edge.map(|row| row.0))))
     }
+}
+
+/// The index that the stage reads, as workers find it.
+fn earlier_of(meeting: &Meeting<'_>) -> Option<EarlierIndex> {
+    let (index, n_sections) = meeting.earlier_index()?;
+    let place = index.folder().location_of("").display().to_string();
+    Some(EarlierIndex { place, n_parts: index.parts().len(), n_sections })
 }
 
 /// A folder for what a step of an exchange leaves: the same whenever the exchange is done again.

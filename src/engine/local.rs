@@ -210,7 +210,8 @@ impl Hands for Local {
             candidates.insert(pair.first.doc);
             candidates.insert(pair.second.doc);
         }
-        meeting.add_leaving(&mut candidates);
+        // The index needs the sets of others too.
+        meeting.leaving().into_iter().flat_map(DocSet::iter).for_each(|doc| candidates.insert(doc));
         let name = &meeting.cut.pipeline.stages[meeting.stage].name;
         let n_candidates = (0..meeting.cut.rows.len() as u32).map(|task| candidates.count_in_task(task)).sum();
         meeting.progress.begin(format!("{name}: sets of candidates"), Total::Rows(n_candidates));

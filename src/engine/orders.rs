@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::passes::Passes;
 use crate::error::{Error, Result};
+use crate::exchange::index::Index;
 use crate::format::input::InputFile;
 use crate::pipeline::Pipeline;
 use crate::plan::Task;
@@ -48,12 +49,16 @@ pub(super) enum Step {
     Group {
         /// The pass that left the keys.
         pass: usize,
-        /// The first section of the stage among those of the key files.
+        /// The first section that meets, among those of the key files.
         first_section: usize,
+        /// The same, among those of the stage.
+        of_stage: usize,
         /// How many of a group are proposed to the others.
         k: usize,
         /// The file of the documents that are not seen.
         gone: Option<String>,
+        /// The earlier corpora whose documents come first.
+        earlier: Option<EarlierIndex>,
         /// The folder for what comes of it.
         into: String,
     },
@@ -67,7 +72,7 @@ pub(super) enum Step {
         /// The folder for what comes of it.
         into: String,
     },
-    /// Make the sets of those documents of the task that are in pairs.
+    /// Make the sets of those documents of the task that are in pairs, or shall be known to later corpora.
     Sets {
         /// The pass that left the keys.
         pass: usize,
@@ -75,6 +80,8 @@ pub(super) enum Step {
         stage: usize,
         /// The folder that pairs have been brought together in.
         pairs: String,
+        /// The file of the documents that shall be known.
+        leaving: Option<String>,
         /// The folder for what comes of it.
         into: String,
     },
@@ -88,9 +95,35 @@ pub(super) enum Step {
         pairs: String,
         /// The folder that sets have been left in.
         sets: String,
+        /// The earlier corpora that pairs begin in.
+        earlier: Option<EarlierIndex>,
         /// The folder for what comes of it.
         into: String,
     },
+}
+
+/// The part of an index that a run reads: what others add meanwhile is not seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EarlierIndex {
+    /// Its folder.
+    pub(super) place: String,
+    /// How many of its parts were there.
+    pub(super) n_parts: usize,
+    /// How many sections the stage has.
+    pub(super) n_sections: usize,
+}
+
+impl EarlierIndex {
+    /// Opens the index as it was.
+    pub(super) fn open(&self) -> Result<Index> {
+        match Index::open(&Folder::parse(&self.place)?)?.0 {
+            Some(index) if index.parts().len() >= self.n_parts => Ok(index.before(self.n_parts)),
+            _ => Err(Error::io(
+                &self.place,
+                format!("there is no index of {} runs; is this folder shared by all machines?", self.n_parts),
+            )),
+        }
+    }
 }
 
 /// What a step of an exchange has left for a task: written last, so that a task with it is done.

@@ -12,14 +12,15 @@ use std::time::Instant;
 use super::candidates::Texts;
 use super::local::Local;
 use super::meeting::key_file;
-use super::orders::{Done, Known, Order, Step, Told, done_of, firsts_of, part_of};
+use super::orders::{Done, EarlierIndex, Known, Order, Step, Told, done_of, firsts_of, part_of};
 use crate::budget::{Budget, Progress};
 use crate::doc::{DocId, Holder};
 use crate::error::{Error, Result};
 use crate::exchange::bits::read_bits;
 use crate::exchange::group::{Room, group_first_k, merged};
+use crate::exchange::index::earlier;
 use crate::exchange::parts::{PartReader, PartsFile, PartsWriter};
-use crate::exchange::record::{DocRow, EdgeRow, Record, Routed};
+use crate::exchange::record::{DocRow, EdgeRow, KeyRow, Record, Routed};
 use crate::exchange::sets::{SetFile, SetWriter};
 use crate::exchange::sort::{RunWriter, Sorter};
 use crate::exchange::verify::{Fates, verify};
@@ -81,12 +82,17 @@ impl TaskWorker {
         let before = self.desk.spilled_bytes();
         let (into, mut done) = match &order.step {
             Step::Pass { .. } => unreachable!("it has been dealt with"),
-            Step::Group { pass, first_section, k, gone, into } => {
-                (into, work.group(*pass, *first_section, *k, gone.as_deref(), into)?)
+            Step::Group { pass, first_section, of_stage, k, gone, earlier, into } => {
+                let leaders = earlier.as_ref().map(|index| (index, of_stage + task as usize));
+                (into, work.group(*pass, *first_section, *k, gone.as_deref(), leaders, into)?)
             }
             Step::Route { pairs, n_sections, into } => (into, work.route(pairs, *n_sections, into)?),
-            Step::Sets { pass, stage, pairs, into } => (into, work.sets(*pass, *stage, pairs, into)?),
-            Step::Verify { pass, stage, pairs, sets, into } => (into, work.verify(*pass, *stage, pairs, sets, into)?),
+            Step::Sets { pass, stage, pairs, leaving, into } => {
+                (into, work.sets(*pass, *stage, pairs, leaving.as_deref(), into)?)
+            }
+            Step::Verify { pass, stage, pairs, sets, earlier, into } => {
+                (into, work.verify(*pass, *stage, pairs, sets, earlier.as_ref(), into)?)
+            }
         };
         // With several tasks at once, some of it is another's.
         done.spilled_bytes = self.desk.spilled_bytes() - before;
@@ -152,8 +158,16 @@ impl Work<'_> {
         Ok(Done { rows_in: report.tally.rows_in, rows: report.tally.rows_kept, ..Done::default() })
     }
 
-    /// Lets the keys of a section meet.
-    fn group(&self, pass: usize, first_section: usize, k: usize, gone: Option<&str>, into: &str) -> Result<Done> {
+    /// Lets the keys of a section meet. The leaders that earlier corpora have come first, in their section of that number.
+    fn group(
+        &self,
+        pass: usize,
+        first_section: usize,
+        k: usize,
+        gone: Option<&str>,
+        leaders: Option<(&EarlierIndex, usize)>,
+        into: &str,
+    ) -> Result<Done> {
         let Self { worker, known, task, progress } = self;
         let (spill, memory) = (worker.desk.spill(), worker.memory(4));
         let n_tasks = known.n_tasks();
@@ -164,25 +178,22 @@ impl Work<'_> {
         let mut pairs = Sorter::<Routed>::unique(spill, memory);
         let mut firsts = Sorter::<DocRow>::unique(spill, memory);
         let section = first_section + *task as usize;
+        let room = Room { dir: spill, memory };
+        let leaders: Rows<KeyRow> = match leaders {
+            Some((index, of_stage)) => earlier(&index.open()?.key_files(index.n_sections)?, of_stage, room)?,
+            None => Box::new(std::iter::empty()),
+        };
         let mut n = 0u64;
-        let stats = group_first_k(
-            &keys,
-            section,
-            k,
-            Box::new(std::iter::empty()),
-            Room { dir: spill, memory },
-            alive,
-            |pair| {
-                n += 1;
-                if n.is_multiple_of(1 << 16) {
-                    progress.check()?;
-                }
-                if !pair.first.doc.is_earlier() {
-                    firsts.push(DocRow(pair.first.doc))?;
-                }
-                pairs.push(Routed(pair))
-            },
-        )?;
+        let stats = group_first_k(&keys, section, k, leaders, room, alive, |pair| {
+            n += 1;
+            if n.is_multiple_of(1 << 16) {
+                progress.check()?;
+            }
+            if !pair.first.doc.is_earlier() {
+                firsts.push(DocRow(pair.first.doc))?;
+            }
+            pairs.push(Routed(pair))
+        })?;
         let pairs_done = self.write_parts(&part_of(into, *task), pairs, |pair| pair.0.second.doc)?;
         let firsts_done = self.write_parts(&firsts_of(into, *task), firsts, |doc| doc.0)?;
         let rows_in = keys.iter().map(|file| file.n_rows(section)).sum();
@@ -223,8 +234,8 @@ impl Work<'_> {
         Ok((rows_in, rows, out.finish()?))
     }
 
-    /// Makes the sets of the task's documents that are in pairs.
-    fn sets(&self, pass: usize, stage: usize, pairs: &str, into: &str) -> Result<Done> {
+    /// Makes the sets of the task's documents that are in pairs, and of those in the file of the `leaving` ones.
+    fn sets(&self, pass: usize, stage: usize, pairs: &str, leaving: Option<&str>, into: &str) -> Result<Done> {
         let Self { worker, known, task, progress } = self;
         let mut docs = self.no_docs(pass)?;
         for pair in self.part::<Routed>(&part_of(pairs, *task))? {
@@ -232,6 +243,9 @@ impl Work<'_> {
         }
         for doc in self.part::<DocRow>(&firsts_of(pairs, *task))? {
             docs.insert(doc?.0);
+        }
+        if let Some(path) = leaving {
+            read_bits(self.open(path)?, path)?.iter_task(*task).for_each(|doc| docs.insert(doc));
         }
         let path = part_of(into, *task);
         let mut out = known.run_dir.folder().create(&path)?;
@@ -253,15 +267,25 @@ impl Work<'_> {
     }
 
     /// Judges the task's pairs.
-    fn verify(&self, pass: usize, stage: usize, pairs: &str, sets: &str, into: &str) -> Result<Done> {
+    fn verify(
+        &self,
+        pass: usize,
+        stage: usize,
+        pairs: &str,
+        sets: &str,
+        earlier: Option<&EarlierIndex>,
+        into: &str,
+    ) -> Result<Done> {
         let Self { worker, known, task, progress } = self;
         let (spill, memory) = (worker.desk.spill(), worker.memory(4));
         let pairs = part_of(pairs, *task);
         let judge = self.judge(stage)?;
         let files = self.sets_of(self.part::<Routed>(&pairs)?, sets)?;
-        let find = |holder| match holder {
-            Holder::Task(task) => files.get(&task).cloned().ok_or_else(|| Error::io(holder, "it has no sets")),
-            Holder::Part(_) => Err(Error::io(holder, "an index is not read by workers")),
+        let index = earlier.map(EarlierIndex::open).transpose()?;
+        let find = |holder| match (holder, &index) {
+            (Holder::Task(task), _) => files.get(&task).cloned().ok_or_else(|| Error::io(holder, "it has no sets")),
+            (Holder::Part(part), Some(index)) => index.sets(part, spill),
+            (Holder::Part(_), None) => Err(Error::io(holder, "there is no index")),
         };
         let rows = known.report(pass, *task)?.key_rows;
         let fates = judge.settles_at().map(|threshold| Fates::of_task(threshold, *task, rows));
@@ -296,7 +320,9 @@ impl Work<'_> {
         let mut docs = Sorter::<DocRow>::unique(desk.spill(), self.worker.memory(4));
         for pair in pairs {
             let pair = pair?.0;
-            docs.push(DocRow(pair.first.doc))?;
+            if !pair.first.doc.is_earlier() {
+                docs.push(DocRow(pair.first.doc))?;
+            }
             docs.push(DocRow(pair.second.doc))?;
         }
         let mut files = BTreeMap::new();

@@ -81,7 +81,8 @@ impl Fates {
     }
 
     fn is_elsewhere(&self, doc: DocId) -> bool {
-        self.task.is_some_and(|task| doc.holder() != Holder::Task(task))
+        // Those of earlier corpora stay: nobody need be told.
+        self.task.is_some_and(|own| matches!(doc.holder(), Holder::Task(task) if task != own))
     }
 
     /// Takes note of all edges of some documents, in order.

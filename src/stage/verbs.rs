@@ -259,13 +259,15 @@ impl DocSet {
 
     /// The documents that are in, in input order.
     pub fn iter(&self) -> impl Iterator<Item = DocId> {
-        self.tasks.iter().zip(0u32..).flat_map(|(words, task)| {
-            let rows = words
-                .iter()
-                .zip((0u64..).step_by(64))
-                .flat_map(|(&word, first)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit));
-            rows.map(move |row| DocId::new(task, row))
-        })
+        (0..self.tasks.len() as u32).flat_map(|task| self.iter_task(task))
+    }
+
+    /// Those of `task`, in order.
+    pub fn iter_task(&self, task: u32) -> impl Iterator<Item = DocId> {
+        let words = self.tasks[task as usize].iter().zip((0u64..).step_by(64));
+        let rows = words
+            .flat_map(|(&word, first)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit));
+        rows.map(move |row| DocId::new(task, row))
     }
 
     /// How many documents of `task` are in.

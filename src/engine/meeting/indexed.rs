@@ -1,4 +1,4 @@
-//! The index of earlier corpora in an exchange of the embedded engine: what is read of it, and what is left for it.
+//! The index of earlier corpora in an exchange: what is read of it, and what is left for it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use crate::engine::indexing::Indexing;
 use crate::error::{Error, Result};
 use crate::exchange::drops::{ByDoc, DropRow};
 use crate::exchange::group::{Room, section_rows};
-use crate::exchange::index::{Corpus, IndexPart, earlier, known};
+use crate::exchange::index::{Corpus, Index, IndexPart, earlier, known};
 use crate::exchange::keys::KeyFile;
 use crate::exchange::names::NameRow;
 use crate::exchange::record::{KeyRow, KnownRow};
@@ -81,11 +81,16 @@ impl Meeting<'_> {
         Ok(())
     }
 
-    /// Adds the documents whose sets the index will need to those that are about to be compared.
-    pub(in crate::engine) fn add_leaving(&self, candidates: &mut DocSet) {
-        if let Some(leaves) = self.earlier.leaves.as_ref().filter(|leaves| leaves.stage == self.stage) {
-            leaves.members.iter().for_each(|doc| candidates.insert(doc));
-        }
+    /// The index that the stage reads, and how many sections it has there.
+    pub(in crate::engine) fn earlier_index(&self) -> Option<(&Index, usize)> {
+        let sections = self.earlier.keys.first()?.n_sections();
+        Some((&self.read()?.index, sections))
+    }
+
+    /// The documents whose sets the index will need.
+    pub(in crate::engine) fn leaving(&self) -> Option<&DocSet> {
+        let leaves = self.earlier.leaves.as_ref().filter(|leaves| leaves.stage == self.stage)?;
+        Some(&leaves.members)
     }
 
     /// Keeps the sets that were made, if the index will need them.
