@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use crate::vector::{Kernel, widest};
+use crate::vector::{BLOCK, Kernel, Width, widest};
 
 /// The number of code points.
 pub fn n_chars(text: &str) -> usize {
@@ -117,7 +117,7 @@ impl Kernel for Count<'_> {
     type Output = Scripts;
 
     #[inline(always)]
-    fn run(self) -> Scripts {
+    fn run<W: Width>(self) -> Scripts {
         let text = self.0;
         let bytes = text.as_bytes();
         let ascii = n_bytes(text, |byte| byte < 0x80);
@@ -144,9 +144,6 @@ impl Kernel for Count<'_> {
         Scripts { ascii, cjk: threes + fours, other_bytes: bytes.len() - ascii - 3 * threes - 4 * fours }
     }
 }
-
-/// How many bytes are looked at at once.
-const BLOCK: usize = 64;
 
 /// The characters of three and of four bytes that begin in a block and are Han ideographs, kana or Hangul syllables.
 ///
@@ -478,6 +475,7 @@ const TERMINAL: &str = r"(?x)[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::Any;
 
     #[track_caller]
     fn check_words(text: &str, expected: &[&str]) {
@@ -517,7 +515,7 @@ mod tests {
     fn wider_vectors_change_nothing() {
         let all: String = ('\0'..=char::MAX).collect();
         for part in [&all, "", "plain words", "汉字 and the like, あ한𠀀"] {
-            assert_eq!(scripts(part), Count(part).run());
+            assert_eq!(scripts(part), Count(part).run::<Any>());
         }
     }
 

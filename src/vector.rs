@@ -4,14 +4,42 @@
 //! that each of them has: on x86-64, sixteen bytes at once. [`widest`] has a kernel compiled once more, for processors with
 //! AVX2, and takes that where it can. It is the same code, of whole numbers: so it gives the same.
 
+/// How many bytes are looked at at once: as many as a number has bits.
+pub const BLOCK: usize = 64;
+
 /// What looks at many bytes or numbers in a row.
 pub trait Kernel {
     /// What comes of it.
     type Output;
 
-    /// Does it. This and all that it spends its time in has to be `#[inline(always)]`: what is not inlined is compiled
-    /// for any processor.
-    fn run(self) -> Self::Output;
+    /// Does it with vectors of some width. This and all that it spends its time in has to be `#[inline(always)]`: what is
+    /// not inlined is compiled for any processor.
+    fn run<W: Width>(self) -> Self::Output;
+}
+
+/// What processors of some width have an instruction for that no loop becomes.
+pub trait Width {
+    /// The highest bits of the bytes of a block in one number, that of the first byte lowest.
+    fn high_bits(block: &[u8; BLOCK]) -> u64;
+}
+
+/// Any processor.
+pub struct Any;
+
+impl Width for Any {
+    #[inline(always)]
+    fn high_bits(block: &[u8; BLOCK]) -> u64 {
+        let eights = block.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().expect("eight bytes")));
+        // The product brings one bit of each of eight bytes together in the highest byte.
+        let bits = eights.map(|eight| (eight >> 7 & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56);
+        bits.zip((0..).step_by(8)).fold(0, |all, (eight, shift)| all | eight << shift)
+    }
+}
+
+/// All bits for `true`, none for `false`: what comparing vectors gives.
+#[inline(always)]
+pub fn mask(is: bool) -> u8 {
+    0u8.wrapping_sub(u8::from(is))
 }
 
 /// Runs a kernel with the widest vectors that this processor has.
@@ -21,13 +49,31 @@ pub fn widest<K: Kernel>(kernel: K) -> K::Output {
     if wide::is_here() {
         return wide::run(kernel);
     }
-    kernel.run()
+    kernel.run::<Any>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "what is compiled for more than the least processor is called by promise only")]
 mod wide {
-    use super::Kernel;
+    use std::arch::x86_64::{_mm256_loadu_si256, _mm256_movemask_epi8};
+
+    use super::{BLOCK, Kernel, Width};
+
+    /// Processors with AVX2. Not known outside of this module, so that nobody else runs a kernel with it.
+    struct Avx2;
+
+    impl Width for Avx2 {
+        #[inline(always)]
+        fn high_bits(block: &[u8; BLOCK]) -> u64 {
+            let [first, second] = [0, BLOCK / 2].map(|from| {
+                let half = &block[from..from + BLOCK / 2];
+                // SAFETY: only `with_avx2` runs kernels of this width, and it runs where there is AVX2; the half is as long
+                // as such a vector, and need not be aligned.
+                unsafe { _mm256_movemask_epi8(_mm256_loadu_si256(half.as_ptr().cast())) }
+            });
+            u64::from(first.cast_unsigned()) | u64::from(second.cast_unsigned()) << 32
+        }
+    }
 
     /// Whether this processor has all that [`with_avx2`] is compiled for. Looked up once and remembered.
     #[inline]
@@ -48,6 +94,35 @@ mod wide {
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run()
+        kernel.run::<Avx2>()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use proptest::prelude::*;
+
+        use super::super::{Any, widest};
+        use super::*;
+
+        struct HighBits<'b>(&'b [u8; BLOCK]);
+
+        impl Kernel for HighBits<'_> {
+            type Output = u64;
+
+            #[inline(always)]
+            fn run<W: Width>(self) -> u64 {
+                W::high_bits(self.0)
+            }
+        }
+
+        proptest! {
+            #[test]
+            fn high_bits_are_those_of_the_bytes_in_order(block in prop::array::uniform32(any::<[u8; 2]>())) {
+                let block: [u8; BLOCK] = block.concat().try_into().expect("64 bytes");
+                let expected = (0..BLOCK).fold(0, |all, i| all | u64::from(block[i] >> 7) << i);
+                prop_assert_eq!(HighBits(&block).run::<Any>(), expected);
+                prop_assert_eq!(widest(HighBits(&block)), expected);
+            }
+        }
     }
 }

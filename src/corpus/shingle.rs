@@ -22,10 +22,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hash::{GOLDEN, hash_all, hash_one};
-use crate::canonical::bits;
 use crate::exchange::radix::radix_sort;
 use crate::text::{is_cjk, is_word_char};
-use crate::vector::{Kernel, widest};
+use crate::vector::{BLOCK, Kernel, Width, mask, widest};
 
 /// What a shingle is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -135,13 +134,13 @@ impl Kernel for Split<'_> {
 
     /// Splits the whole text.
     #[inline(always)]
-    fn run(mut self) -> Result<(), Unusual> {
+    fn run<W: Width>(mut self) -> Result<(), Unusual> {
         // There are no more words than every other byte, and no more ideographs than every third.
         self.units.words.resize(self.units.words.len().max(self.bytes.len() / 2 + 1), 0);
         self.units.run.resize(self.units.run.len().max(self.bytes.len() / 3 + 1), 0);
         let mut at = 0;
         while let Some(block) = self.bytes.get(at..at + BLOCK) {
-            at = self.block(at, block.try_into().expect("a block"))?;
+            at = self.block::<W>(at, block.try_into().expect("a block"))?;
         }
         self.rest(at)?;
         windows(&self.units.words[..self.n_words], self.n, 0, self.out);
@@ -152,8 +151,8 @@ impl Kernel for Split<'_> {
 impl Split<'_> {
     /// The words and runs that begin in the block at `at`. Returns where it goes on.
     #[inline(always)]
-    fn block(&mut self, at: usize, block: &[u8; BLOCK]) -> Result<usize, Unusual> {
-        let (words, beyond) = words_of_ascii(block);
+    fn block<W: Width>(&mut self, at: usize, block: &[u8; BLOCK]) -> Result<usize, Unusual> {
+        let (words, beyond) = words_of_ascii::<W>(block);
         // What is still to be looked at.
         let mut left = words | beyond;
         while left != 0 {
@@ -300,21 +299,15 @@ fn ideograph([first, second, third]: [u8; 3]) -> Option<u64> {
     ((0xe4..=0xe9).contains(&first) && c >= 0x4e00).then_some(c)
 }
 
-/// How many bytes are looked at at once: as many as a number has bits.
-const BLOCK: usize = 64;
-
 /// A bit for each byte that belongs to a word and is ASCII, and one for each that is not ASCII.
 #[inline(always)]
-fn words_of_ascii(block: &[u8; BLOCK]) -> (u64, u64) {
+fn words_of_ascii<W: Width>(block: &[u8; BLOCK]) -> (u64, u64) {
     // Without a branch, so that it is done with vector instructions.
-    let mut any = 0;
     let mut in_word = [0; BLOCK];
     for i in 0..BLOCK {
-        any |= block[i];
-        in_word[i] = u8::from(is_ascii_word(block[i]));
+        in_word[i] = mask(is_ascii_word(block[i]));
     }
-    let beyond = if any < 0x80 { 0 } else { bits(&block.map(|byte| byte >> 7)) };
-    (bits(&in_word), beyond)
+    (W::high_bits(&in_word), W::high_bits(block))
 }
 
 #[inline(always)]
@@ -402,6 +395,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::vector::Any;
 
     /// The definition, word for word: shingles as strings.
     fn naive(text: &str, n: usize) -> BTreeSet<String> {
@@ -516,7 +510,7 @@ mod tests {
             let shingles = |wide: bool| {
                 let (mut units, mut out) = (Units::default(), Vec::new());
                 let split = Split { bytes: text.as_bytes(), n: 5, n_words: 0, units: &mut units, out: &mut out };
-                let done = if wide { widest(split) } else { split.run() };
+                let done = if wide { widest(split) } else { split.run::<Any>() };
                 (done.is_ok(), out)
             };
             prop_assert_eq!(shingles(true), shingles(false));

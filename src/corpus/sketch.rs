@@ -9,7 +9,7 @@
 //! similarity, with no more variance than t independent hashes have.
 
 use super::hash::{GOLDEN, hash_all, hash_one};
-use crate::vector::{Kernel, widest};
+use crate::vector::{Kernel, Width, widest};
 
 /// The bits of a slot's value below the number of the round.
 const FRACTION_BITS: u32 = 50;
@@ -39,7 +39,7 @@ impl Kernel for Fill<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<W: Width>(self) {
         let Self { sketch, set } = self;
         let slots = sketch.len();
         for round in 0..2 * slots as u64 {
@@ -75,6 +75,7 @@ mod tests {
     use xxhash_rust::xxh3::xxh3_64_with_seed;
 
     use super::*;
+    use crate::vector::Any;
 
     /// Two sets of `size` members in all, of which `common` are in both.
     fn pair(seed: u64, size: u64, common: u64) -> [Vec<u64>; 2] {
@@ -158,7 +159,7 @@ mod tests {
             let [set, _] = pair(size, size, size);
             for slots in [1, 7, 128] {
                 let mut plain = vec![u64::MAX; slots];
-                Fill { sketch: &mut plain, set: &set }.run();
+                Fill { sketch: &mut plain, set: &set }.run::<Any>();
                 assert_eq!(sketch_of(&set, slots), plain);
             }
         }
