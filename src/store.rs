@@ -51,6 +51,11 @@ pub trait ReadAt: Send + Sync {
     fn size(&self) -> u64;
     /// Fills `buffer` from `offset` on. Reading past the end is an error.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
+    /// How many bytes are enough for one read, of many in a row: with more, what is read has left the processor's
+    /// caches before it is used.
+    fn read_size(&self) -> usize {
+        256 << 10
+    }
 }
 
 /// A file on a local disk.
@@ -128,6 +133,11 @@ impl ReadAt for RemoteFile {
         }
         buffer.copy_from_slice(&bytes);
         Ok(())
+    }
+
+    /// A request costs more than what caches save.
+    fn read_size(&self) -> usize {
+        4 << 20
     }
 }
 

@@ -30,6 +30,7 @@ use crate::pipeline::OutputSettings;
 use crate::plan::Piece;
 use crate::run_dir::RunDir;
 use crate::stage::key_type;
+use crate::store::Upload;
 use crate::tally::{Tally, thread_nanos};
 
 /// What a task did in a pass. Its file is written last: a task with a report is done.
@@ -150,6 +151,9 @@ pub fn run(job: &PassJob<'_>, task: u32, source: &Source, resources: &Resources<
     Ok(report)
 }
 
+/// The keys that a task's documents send, and what these are called.
+type Keys = (KeyWriter<Upload>, RunWriter<NameRow, Upload>);
+
 /// What a task leaves, being written.
 struct Leaves<'r> {
     job: &'r PassJob<'r>,
@@ -158,7 +162,7 @@ struct Leaves<'r> {
     kept: Option<ShardWriter>,
     rejected: Option<ShardWriter>,
     links: Option<ShardWriter>,
-    keys: Option<(KeyWriter, RunWriter<NameRow, crate::store::Upload>)>,
+    keys: Option<Keys>,
     key_rows: u64,
     tally: Tally,
 }
@@ -233,12 +237,15 @@ impl<'r> Leaves<'r> {
         writer(&mut self.kept, job, &stem, job.chain.kept_schema(), &settings)
     }
 
-    fn keys(&mut self) -> Result<&mut (KeyWriter, RunWriter<NameRow, crate::store::Upload>)> {
+    fn keys(&mut self) -> Result<&mut Keys> {
         if self.keys.is_none() {
             let path = RunDir::part(self.job.pass, "names", self.task);
             let folder = self.job.run_dir.folder();
             let names = RunWriter::new(folder.create(&path)?, &folder.name_of(&path), NAMES_BLOCK)?;
-            let keys = KeyWriter::new(self.job.chain.n_sections(), self.resources.spill, self.resources.key_memory);
+            let path = RunDir::part(self.job.pass, "keys", self.task);
+            let (out, name) = (folder.create(&path)?, folder.name_of(&path));
+            let (n_sections, Resources { spill, key_memory, .. }) = (self.job.chain.n_sections(), self.resources);
+            let keys = KeyWriter::new(n_sections, spill, *key_memory, out, &name)?;
             self.keys = Some((keys, names));
         }
         Ok(self.keys.as_mut().expect("it was just made"))
@@ -258,11 +265,7 @@ impl<'r> Leaves<'r> {
             let start = thread_nanos();
             if let Some((keys, names)) = self.keys.take() {
                 names.finish()?.finish()?;
-                let path = RunDir::part(self.job.pass, "keys", self.task);
-                let folder = self.job.run_dir.folder();
-                let mut upload = folder.create(&path)?;
-                keys.finish(&mut upload, &folder.name_of(&path))?;
-                upload.finish()?;
+                keys.finish()?.0.finish()?;
             }
             if let Some(links) = self.links.take() {
                 links.finish()?;

@@ -138,9 +138,10 @@ pub struct BlockReader {
 }
 
 impl BlockReader {
-    /// Reads the bytes `from..end` of `file`, about `buffer` bytes at a time.
+    /// Reads the bytes `from..end` of `file`, about `buffer` bytes at a time or as many as are
+    /// [enough](ReadAt::read_size).
     pub fn new(file: Arc<dyn ReadAt>, name: Arc<str>, from: u64, end: u64, buffer: usize) -> Self {
-        let size = buffer.clamp(64, (end - from).clamp(64, 1 << 30) as usize);
+        let size = buffer.min(file.read_size()).clamp(64, (end - from).clamp(64, 1 << 30) as usize);
         Self { file, name, buffer: vec![0; size], start: 0, filled: 0, next: from, end, block_end: 0, left_in_block: 0 }
     }
 

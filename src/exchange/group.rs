@@ -2,9 +2,9 @@
 
 use crate::doc::DocId;
 use crate::error::Result;
-use crate::exchange::keys::KeyFile;
+use crate::exchange::keys::{KeyFile, runs_of};
 use crate::exchange::record::{KeyRow, Record};
-use crate::exchange::sort::{FAN_IN, Merge, SpillDir, buffer_size, premerge};
+use crate::exchange::sort::{Merge, SpillDir, buffer_size, premerge};
 use crate::stage::{DocSet, Pair, Ranked, Rows};
 
 /// What grouping a section has met.
@@ -72,29 +72,34 @@ pub fn leaders(
 
 /// The rows of a section of key files, in order.
 pub fn section_rows(files: &[KeyFile], section: usize, room: Room<'_>) -> Result<Rows<KeyRow>> {
-    merged(files.len(), room, |file, buffer| files[file].section(section, buffer))
+    let runs = runs_of(files);
+    merged(runs.len(), room, |i, buffer| files[runs[i].0].run(section, runs[i].1, buffer))
 }
 
-/// Merges the rows that `open` makes of each of `n_files` files and a size of its buffer.
+/// How many sorted stretches are merged at a time: files that are open anyway, or are opened for each read, several
+/// stretches of one file among them.
+const STRETCHES: usize = 256;
+
+/// Merges the rows that `open` makes of each of `n` sorted stretches and a size of its buffer.
 pub fn merged<R: Record + 'static, S: Iterator<Item = Result<R>> + 'static>(
-    n_files: usize,
+    n: usize,
     room: Room<'_>,
     open: impl Fn(usize, usize) -> S,
 ) -> Result<Rows<R>> {
-    let files: Vec<usize> = (0..n_files).collect();
-    let merge = |files: &[usize]| {
-        let buffer = buffer_size(room.memory, files.len());
-        Merge::new(files.iter().map(|file| open(*file, buffer)).collect())
+    let stretches: Vec<usize> = (0..n).collect();
+    let merge = |stretches: &[usize]| {
+        let buffer = buffer_size(room.memory, stretches.len());
+        Merge::new(stretches.iter().map(|stretch| open(*stretch, buffer)).collect())
     };
-    if files.len() <= FAN_IN {
-        return Ok(Box::new(merge(&files)?));
+    if n <= STRETCHES {
+        return Ok(Box::new(merge(&stretches)?));
     }
-    Ok(Box::new(premerge(files.chunks(FAN_IN).map(merge), room.dir, room.memory)?))
+    Ok(Box::new(premerge(stretches.chunks(STRETCHES).map(merge), room.dir, room.memory)?))
 }
 
 /// Puts into `members` the documents that sent a key to a section of key files and are not `gone`.
 pub fn members(files: &[KeyFile], section: usize, memory: usize, gone: &DocSet, members: &mut DocSet) -> Result<()> {
-    for row in files.iter().flat_map(|file| file.section(section, buffer_size(memory, 1))) {
+    for row in files.iter().flat_map(|file| file.rows(section, buffer_size(memory, 1))) {
         let doc = row?.ranked().doc;
         if !gone.contains(doc) {
             members.insert(doc);
@@ -107,7 +112,7 @@ pub fn members(files: &[KeyFile], section: usize, memory: usize, gone: &DocSet, 
 /// last there is.
 pub fn none_ranked(files: &[KeyFile], section: usize, memory: usize) -> Result<bool> {
     let mut any = false;
-    for row in files.iter().flat_map(|file| file.section(section, buffer_size(memory, 1))) {
+    for row in files.iter().flat_map(|file| file.rows(section, buffer_size(memory, 1))) {
         // Where there is one, it is most often among the first.
         if row?.rank != u64::MAX {
             return Ok(false);
@@ -194,14 +199,13 @@ mod tests {
         let n_tasks = sent.iter().map(|sent| sent.2 + 1).max().unwrap_or(0);
         let files: Vec<_> = (0..n_tasks)
             .map(|task| {
-                let mut writer = KeyWriter::new(2, &dir, 1 << 16);
+                let mut writer = KeyWriter::new(2, &dir, 1 << 16, Vec::new(), "keys").expect("room");
                 for &(key, rank, _, row) in sent.iter().filter(|sent| sent.2 == task) {
                     let doc = DocId::new(task, row).to_u64();
                     writer.push(0, KeyRow { key: 1, rank: 0, doc: 5 }).expect("room");
                     writer.push(1, KeyRow { key: u128::from(key), rank, doc }).expect("room");
                 }
-                let mut bytes = Vec::new();
-                writer.finish(&mut bytes, "keys").expect("room");
+                let (bytes, _) = writer.finish().expect("room");
                 KeyFile::open(Arc::new(Bytes(bytes)), "keys").expect("whole")
             })
             .collect();
@@ -284,8 +288,8 @@ mod tests {
     }
 
     #[test]
-    fn more_files_than_can_be_open_are_merged_first() {
-        let sent: Vec<_> = (0..200).map(|task| ((task % 7) as u8, u64::from(task % 2), task, 3)).collect();
+    fn more_files_than_are_merged_at_a_time_are_merged_first() {
+        let sent: Vec<_> = (0..600).map(|task| ((task % 7) as u8, u64::from(task % 2), task, 3)).collect();
         assert_eq!(grouped(&sent, 2, 99), model(&sent, 2, 99));
     }
 

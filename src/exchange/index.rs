@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::exchange::blocks::damaged;
 use crate::exchange::drops::ByDoc;
 use crate::exchange::group::{Room, leaders, merged};
-use crate::exchange::keys::{KeyFile, KeyWriter};
+use crate::exchange::keys::{KeyFile, KeyWriter, runs_of};
 use crate::exchange::names::{NAMES_BLOCK, NameRow};
 use crate::exchange::record::{Content, KeyRow};
 use crate::exchange::sets::{SetFile, SetWriter};
@@ -38,7 +38,7 @@ use crate::store::{Folder, ReadAt, Summed, Version};
 pub const INDEX: &str = "index.json";
 
 /// What files are laid out as. Another number is another layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The bytes of a block, and those read at a time.
 const BLOCK: usize = 32 << 10;
@@ -266,9 +266,11 @@ fn fetched(file: &dyn ReadAt, dir: &SpillDir) -> Result<Arc<dyn ReadAt>> {
 
 /// The leaders that an index has in a section, in order.
 pub fn earlier(files: &[KeyFile], section: usize, room: Room<'_>) -> Result<Rows<KeyRow>> {
-    merged(files.len(), room, |part, buffer| {
+    let runs = runs_of(files);
+    merged(runs.len(), room, |i, buffer| {
+        let (part, run) = runs[i];
         let in_part = move |row: KeyRow| KeyRow { doc: DocId::earlier(part as u32, row.doc).to_u64(), ..row };
-        files[part].section(section, buffer).map(move |row| row.map(in_part))
+        files[part].run(section, run, buffer).map(move |row| row.map(in_part))
     })
 }
 
@@ -330,29 +332,33 @@ impl Corpus<'_> {
         let (keys, sections, members, k, sets) = (self.keys, self.sections.clone(), self.members, self.k, self.sets);
         let kept = self.leave_texts(&places, &writer, &mut part, room)?;
         let mut leading = DocSet::empty(places.rows);
-        let mut buckets = KeyWriter::new(sections.len(), room.dir, room.memory);
-        for (number, section) in sections.enumerate().skip(1) {
-            let mut last = None;
-            leaders(
-                keys,
-                section,
-                k,
-                self::earlier(earlier, number, room)?,
-                room,
-                |doc| members.contains(doc),
-                |key, leader| {
-                    let is_kept = kept.contains(leader.doc);
-                    if is_kept {
-                        leading.insert(leader.doc);
-                    }
-                    part.leaders += 1;
-                    part.buckets += u64::from(last.replace(key) != Some(key));
-                    let place = places.of(leader.doc).row();
-                    buckets.push(number, KeyRow { key, rank: u64::from(!is_kept), doc: place })
-                },
-            )?;
-        }
-        writer.file(&mut part, "keys", |file, name| buckets.finish(file, name).map(drop))?;
+        let (mut n_leaders, mut n_buckets) = (0, 0);
+        writer.file(&mut part, "keys", |file, name| {
+            let mut buckets = KeyWriter::new(sections.len(), room.dir, room.memory, file, name)?;
+            for (number, section) in sections.enumerate().skip(1) {
+                let mut last = None;
+                leaders(
+                    keys,
+                    section,
+                    k,
+                    self::earlier(earlier, number, room)?,
+                    room,
+                    |doc| members.contains(doc),
+                    |key, leader| {
+                        let is_kept = kept.contains(leader.doc);
+                        if is_kept {
+                            leading.insert(leader.doc);
+                        }
+                        n_leaders += 1;
+                        n_buckets += u64::from(last.replace(key) != Some(key));
+                        let place = places.of(leader.doc).row();
+                        buckets.push(number, KeyRow { key, rank: u64::from(!is_kept), doc: place })
+                    },
+                )?;
+            }
+            buckets.finish().map(drop)
+        })?;
+        (part.leaders, part.buckets) = (n_leaders, n_buckets);
         writer.file(&mut part, "sets", |file, name| {
             let mut writer = SetWriter::new(file, name)?;
             let mut set = Vec::new();
@@ -540,7 +546,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let folder = Folder::local(dir.path()).expect("a folder");
         for (bytes, expected) in [
-            (r#"{"format":7,"settings":{},"parts":[]}"#, "its layout is number 7, this program reads 1"),
+            (r#"{"format":7,"settings":{},"parts":[]}"#, "its layout is number 7, this program reads 2"),
             (r#"{"format":1,"#, "the file is damaged or incomplete"),
         ] {
             folder.write(INDEX, bytes).expect("written");

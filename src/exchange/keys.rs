@@ -1,8 +1,9 @@
-//! The key file of a task: the keys its documents sent, by section, each section sorted.
+//! The key file of a task: the keys its documents sent, by section, in sorted runs.
 //!
 //! ```text
-//! file     header   blocks of section 0   blocks of section 1   …   index   tail
-//! index    per section: offset u64   rows u64   least doc u64   narrow u8
+//! file     header   run*   index   tail
+//! run      blocks of section 0   blocks of section 1   …
+//! index    per run and section: offset u64   rows u64   least doc u64   narrow u8
 //! tail     offset of the index u64   sections u64   xxh3_64 of the index and the two numbers before
 //! row      key u64 (narrow sections) or u128   rank varint   doc minus the section's least doc, varint
 //! ```
@@ -10,14 +11,18 @@
 //! One file a task, whatever the number of sections: ten thousand tasks with thirty bands each are ten
 //! thousand files and not three hundred thousand. A section whose keys all fit 64 bits, as band keys do, is
 //! stored in half the bytes.
+//!
+//! A run has so many rows that sorting them fits the memory there usually is; then nothing is written twice. Where
+//! one run ends and the next begins depends on the rows alone, so that the file is the same whoever writes it.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exchange::blocks::{BlockReader, BlockWriter, HEADER, check_header, damaged};
 use crate::exchange::radix::radix_sort;
 use crate::exchange::record::{KeyRow, put_varint, take, take_varint};
@@ -28,27 +33,44 @@ const KIND: u32 = 100;
 const BLOCK: usize = 32 << 10;
 const INDEX_ENTRY: usize = 25;
 const TAIL: usize = 24;
+/// The rows of a run, of all sections: 36 MB in memory, and as much again twice while they are sorted.
+const RUN_ROWS: usize = 3_000_000;
 
 /// Takes the keys of a task's documents, in any order, and writes them as one key file.
-pub struct KeyWriter {
+pub struct KeyWriter<W: Write> {
+    /// The rows of the run begun.
     sections: Vec<Rows>,
-    /// The bytes of rows in memory, of all sections.
+    /// Their bytes.
     n_bytes: usize,
+    /// The rows of the run begun, in memory or spilled, and how many it shall have.
+    n_in_run: usize,
+    run_rows: usize,
     budget: usize,
     dir: SpillDir,
-    /// Key files themselves, each with all sections.
+    /// What did not fit of the run begun: key files themselves, of one run each.
     spilled: Vec<TempFile>,
+    file: RunsWriter<W>,
 }
 
-impl KeyWriter {
-    /// A writer of `sections` sections that holds about `budget` bytes and spills the rest to `dir`.
-    pub fn new(sections: usize, dir: &SpillDir, budget: usize) -> Self {
+impl<W: Write> KeyWriter<W> {
+    /// Writes `sections` sections to a file, named `name` in errors; holds about `budget` bytes, and spills what does
+    /// not fit to `dir`.
+    pub fn new(sections: usize, dir: &SpillDir, budget: usize, out: W, name: &str) -> Result<Self> {
+        Self::with_runs(RUN_ROWS, sections, dir, budget, out, name)
+    }
+
+    fn with_runs(run_rows: usize, sections: usize, dir: &SpillDir, budget: usize, out: W, name: &str) -> Result<Self> {
+        let file = RunsWriter::new(sections, out, name)?;
         let sections = std::iter::repeat_with(Rows::default).take(sections).collect();
-        Self { sections, n_bytes: 0, budget, dir: dir.clone(), spilled: Vec::new() }
+        Ok(Self { sections, n_bytes: 0, n_in_run: 0, run_rows, budget, dir: dir.clone(), spilled: Vec::new(), file })
     }
 
     /// Takes a key of `section`.
     pub fn push(&mut self, section: usize, row: KeyRow) -> Result<()> {
+        if self.n_in_run == self.run_rows {
+            self.close_run()?;
+        }
+        self.n_in_run += 1;
         // Vectors grow by doubling, so half of what they hold can be room not used yet; and they are sorted into others.
         if self.n_bytes > 0 && (self.n_bytes + size_of::<KeyRow>()) * 3 > self.budget {
             self.spill()?;
@@ -57,39 +79,64 @@ impl KeyWriter {
         Ok(())
     }
 
-    /// Writes the key file, named `name` in errors. Returns the number of rows in each section.
-    pub fn finish(mut self, out: impl Write, name: &str) -> Result<Vec<u64>> {
+    /// Completes the file. Returns what it was written to, and the number of rows in each section.
+    pub fn finish(mut self) -> Result<(W, Vec<u64>)> {
+        // There is one run at least.
+        if self.n_in_run > 0 || self.file.index.is_empty() {
+            self.close_run()?;
+        }
+        self.file.finish()
+    }
+
+    fn close_run(&mut self) -> Result<()> {
+        self.n_in_run = 0;
         if self.spilled.is_empty() {
             self.sort();
-            return write_sorted(&self.sections, out, name);
+            write_run(&self.sections, &mut self.file)?;
+            self.clear();
+            return Ok(());
         }
         self.spill()?;
-        let n_sections = std::mem::take(&mut self.sections).len();
+        let (dir, n_sections, budget) = (&self.dir, self.sections.len(), self.budget);
         while self.spilled.len() > FAN_IN {
             let batch: Vec<_> = self.spilled.drain(..FAN_IN).collect();
             let needed = batch.iter().map(TempFile::size).sum();
-            let merged = self
-                .dir
-                .write_file(needed, |file, name| merge(&batch, n_sections, self.budget, file, name).map(drop))?;
-            self.spilled.push(merged);
+            self.spilled.push(spilled_run(dir, needed, n_sections, |run| merge(&batch, budget, run))?);
         }
-        merge(&self.spilled, n_sections, self.budget, out, name)
+        merge(&std::mem::take(&mut self.spilled), budget, &mut self.file)
     }
 
     fn sort(&mut self) {
         self.sections.par_iter_mut().for_each(Rows::sort);
     }
 
-    fn spill(&mut self) -> Result<()> {
-        self.sort();
-        let needed = self.sections.iter().map(|rows| rows.len() * size_of::<KeyRow>()).sum::<usize>() as u64;
-        let sections = &self.sections;
-        let run = self.dir.write_file(needed, |file, name| write_sorted(sections, file, name).map(drop))?;
-        self.spilled.push(run);
+    fn clear(&mut self) {
         self.sections.iter_mut().for_each(Rows::clear);
         self.n_bytes = 0;
+    }
+
+    fn spill(&mut self) -> Result<()> {
+        self.sort();
+        let sections = &self.sections;
+        let needed = sections.iter().map(|rows| rows.len() * size_of::<KeyRow>()).sum::<usize>() as u64;
+        self.spilled.push(spilled_run(&self.dir, needed, sections.len(), |run| write_run(sections, run))?);
+        self.clear();
         Ok(())
     }
+}
+
+/// A temporary key file of one run.
+fn spilled_run(
+    dir: &SpillDir,
+    needed: u64,
+    n_sections: usize,
+    write: impl FnOnce(&mut RunsWriter<&File>) -> Result<()>,
+) -> Result<TempFile> {
+    dir.write_file(needed, |file, name| {
+        let mut run = RunsWriter::new(n_sections, file, name)?;
+        write(&mut run)?;
+        run.finish().map(drop)
+    })
 }
 
 /// The rows of a section that are in memory. Band keys in input order, which most rows are, take 12 bytes and not 32.
@@ -169,51 +216,53 @@ impl Rows {
     }
 }
 
-/// Writes sections that are in memory, sorted.
-fn write_sorted(sections: &[Rows], out: impl Write, name: &str) -> Result<Vec<u64>> {
-    let mut writer = SectionWriter::new(out, name)?;
+/// Writes sections that are in memory, sorted, as a run.
+fn write_run<W: Write>(sections: &[Rows], file: &mut RunsWriter<W>) -> Result<()> {
     for rows in sections {
         match rows {
             Rows::Short { rows, first } => {
                 let least = rows.iter().map(|row| row.doc).min().map_or(0, |doc| first + u64::from(doc));
-                writer.section(rows.iter().map(|row| Ok(row.long(*first))), true, least)?;
+                file.section(rows.iter().map(|row| Ok(row.long(*first))), true, least)?;
             }
             Rows::Long(rows) => {
                 let narrow = rows.last().is_none_or(|last| u64::try_from(last.key).is_ok());
                 let least = rows.iter().map(|row| row.doc).min().unwrap_or(0);
-                writer.section(rows.iter().map(|row| Ok(*row)), narrow, least)?;
+                file.section(rows.iter().map(|row| Ok(*row)), narrow, least)?;
             }
         }
     }
-    writer.finish()
+    Ok(())
 }
 
-/// Merges the sections of key files, which are no more than [`FAN_IN`].
-fn merge(files: &[TempFile], n_sections: usize, budget: usize, out: impl Write, name: &str) -> Result<Vec<u64>> {
+/// Merges key files of one run each, which are no more than [`FAN_IN`], to a run.
+fn merge<W: Write>(files: &[TempFile], budget: usize, out: &mut RunsWriter<W>) -> Result<()> {
     let files = files.iter().map(|file| KeyFile::open(file.open()?, &file.name())).collect::<Result<Vec<_>>>()?;
     let buffer = buffer_size(budget, files.len());
-    let mut writer = SectionWriter::new(out, name)?;
-    for section in 0..n_sections {
-        let filled = || files.iter().map(|file| &file.sections[section]).filter(|section| section.n_rows > 0);
+    for section in 0..out.n_sections {
+        let filled = || files.iter().map(|file| &file.index[section]).filter(|section| section.n_rows > 0);
         let narrow = filled().all(|section| section.narrow);
         let least = filled().map(|section| section.least_doc).min().unwrap_or(0);
-        let rows = Merge::new(files.iter().map(|file| file.section(section, buffer)).collect())?;
-        writer.section(rows, narrow, least)?;
+        let rows = Merge::new(files.iter().map(|file| file.run(section, 0, buffer)).collect())?;
+        out.section(rows, narrow, least)?;
     }
-    writer.finish()
+    Ok(())
 }
 
-struct SectionWriter<W: Write> {
+struct RunsWriter<W: Write> {
     out: BlockWriter<BufWriter<W>>,
-    sections: Vec<Section>,
+    name: String,
+    n_sections: usize,
+    /// The sections of all runs so far.
+    index: Vec<Section>,
 }
 
-impl<W: Write> SectionWriter<W> {
-    fn new(out: W, name: &str) -> Result<Self> {
+impl<W: Write> RunsWriter<W> {
+    fn new(n_sections: usize, out: W, name: &str) -> Result<Self> {
         let out = BlockWriter::new(BufWriter::with_capacity(128 << 10, out), name, KIND, BLOCK)?;
-        Ok(Self { out, sections: Vec::new() })
+        Ok(Self { out, name: name.to_owned(), n_sections, index: Vec::new() })
     }
 
+    /// Adds the next section of a run, or the first one of the next.
     fn section(&mut self, rows: impl Iterator<Item = Result<KeyRow>>, narrow: bool, least_doc: u64) -> Result<()> {
         let mut section = Section { offset: self.out.position(), n_rows: 0, least_doc, narrow };
         for row in rows {
@@ -222,25 +271,27 @@ impl<W: Write> SectionWriter<W> {
             section.n_rows += 1;
         }
         self.out.close_block()?;
-        self.sections.push(section);
+        self.index.push(section);
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Vec<u64>> {
+    fn finish(mut self) -> Result<(W, Vec<u64>)> {
         let offset = self.out.position();
-        let mut index = Vec::with_capacity(self.sections.len() * INDEX_ENTRY + TAIL);
-        for section in &self.sections {
+        let mut index = Vec::with_capacity(self.index.len() * INDEX_ENTRY + TAIL);
+        let mut n_rows = vec![0; self.n_sections];
+        for (i, section) in self.index.iter().enumerate() {
             index.extend_from_slice(&section.offset.to_le_bytes());
             index.extend_from_slice(&section.n_rows.to_le_bytes());
             index.extend_from_slice(&section.least_doc.to_le_bytes());
             index.push(u8::from(section.narrow));
+            n_rows[i % self.n_sections] += section.n_rows;
         }
         index.extend_from_slice(&offset.to_le_bytes());
-        index.extend_from_slice(&(self.sections.len() as u64).to_le_bytes());
+        index.extend_from_slice(&(self.n_sections as u64).to_le_bytes());
         index.extend_from_slice(&xxh3_64(&index).to_le_bytes());
         self.out.write(&index)?;
-        self.out.finish()?;
-        Ok(self.sections.iter().map(|section| section.n_rows).collect())
+        let out = self.out.finish()?.into_inner().map_err(|error| Error::io(&self.name, error.into_error()))?;
+        Ok((out, n_rows))
     }
 }
 
@@ -249,9 +300,11 @@ impl<W: Write> SectionWriter<W> {
 pub struct KeyFile {
     file: Arc<dyn ReadAt>,
     name: Arc<str>,
-    sections: Arc<[Section]>,
+    n_sections: usize,
+    /// The sections of all runs.
+    index: Arc<[Section]>,
     /// Where the last section ends.
-    index: u64,
+    end: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -294,7 +347,9 @@ impl KeyFile {
         let mut rest = &tail[..];
         let mut number = || take(&mut rest).map(u64::from_le_bytes).expect("a tail is three numbers");
         let (offset, n_sections, checksum) = (number(), number(), number());
-        if offset < HEADER || offset > tail_at || n_sections.checked_mul(INDEX_ENTRY as u64) != Some(tail_at - offset) {
+        let of_run = n_sections.checked_mul(INDEX_ENTRY as u64).filter(|&bytes| bytes > 0);
+        let whole = |bytes: u64| tail_at.checked_sub(offset).is_some_and(|index| index.is_multiple_of(bytes));
+        if offset < HEADER || !of_run.is_some_and(whole) {
             return Err(damaged(name, "it has no index"));
         }
         let mut index = vec![0; (size - offset) as usize];
@@ -302,35 +357,51 @@ impl KeyFile {
         if xxh3_64(&index[..index.len() - 8]) != checksum {
             return Err(damaged(name, "its index does not match its checksum"));
         }
-        let sections = index[..index.len() - TAIL].chunks_exact(INDEX_ENTRY).map(|mut entry| {
+        let index = index[..index.len() - TAIL].chunks_exact(INDEX_ENTRY).map(|mut entry| {
             let entry = &mut entry;
             let mut number = || take(entry).map(u64::from_le_bytes).expect("an entry is three numbers and a byte");
             let (offset, n_rows, least_doc) = (number(), number(), number());
             Section { offset, n_rows, least_doc, narrow: entry[0] != 0 }
         });
-        Ok(Self { sections: sections.collect(), index: offset, name: name.into(), file })
+        Ok(Self { index: index.collect(), n_sections: n_sections as usize, end: offset, name: name.into(), file })
     }
 
     /// The number of sections.
     pub fn n_sections(&self) -> usize {
-        self.sections.len()
+        self.n_sections
+    }
+
+    /// The number of runs, 1 at least.
+    pub fn n_runs(&self) -> usize {
+        self.index.len() / self.n_sections
     }
 
     /// The number of rows in a section.
     pub fn n_rows(&self, section: usize) -> u64 {
-        self.sections[section].n_rows
+        self.index[section..].iter().step_by(self.n_sections).map(|section| section.n_rows).sum()
     }
 
-    /// The rows of a section in order, read about `buffer` bytes at a time.
-    pub fn section(&self, section: usize, buffer: usize) -> SectionReader {
-        let end = self.sections.get(section + 1).map_or(self.index, |next| next.offset);
-        let section = self.sections[section];
+    /// The rows that a run has of a section, in order, read about `buffer` bytes at a time.
+    pub fn run(&self, section: usize, run: usize, buffer: usize) -> SectionReader {
+        let at = run * self.n_sections + section;
+        let end = self.index.get(at + 1).map_or(self.end, |next| next.offset);
+        let section = self.index[at];
         let blocks = BlockReader::new(self.file.clone(), self.name.clone(), section.offset, end, buffer);
         SectionReader { blocks, section, left: section.n_rows, done: false }
     }
+
+    /// The rows of a section, in no order.
+    pub fn rows(&self, section: usize, buffer: usize) -> impl Iterator<Item = Result<KeyRow>> {
+        (0..self.n_runs()).flat_map(move |run| self.run(section, run, buffer))
+    }
 }
 
-/// The rows of a section, in order. After an error nothing comes any more.
+/// All runs of some key files: which file, and which of its runs.
+pub fn runs_of(files: &[KeyFile]) -> Vec<(usize, usize)> {
+    files.iter().enumerate().flat_map(|(file, of)| (0..of.n_runs()).map(move |run| (file, run))).collect()
+}
+
+/// The rows of a section in a run, in order. After an error nothing comes any more.
 pub struct SectionReader {
     blocks: BlockReader,
     section: Section,
@@ -375,21 +446,31 @@ mod tests {
     }
 
     fn write(n: u64, budget: usize) -> (Vec<u8>, u64) {
+        write_runs(RUN_ROWS, n, budget)
+    }
+
+    fn write_runs(run_rows: usize, n: u64, budget: usize) -> (Vec<u8>, u64) {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = SpillDir::new(folder.path());
-        let mut writer = KeyWriter::new(3, &dir, budget);
+        let mut writer = KeyWriter::with_runs(run_rows, 3, &dir, budget, Vec::new(), "keys").expect("memory");
         for i in 0..n {
             writer.push(0, key_row(i, true)).expect("room");
             writer.push(2, key_row(i, false)).expect("room");
         }
-        let mut bytes = Vec::new();
-        assert_eq!(writer.finish(&mut bytes, "keys").expect("room"), [n, 0, n]);
+        let (bytes, n_rows) = writer.finish().expect("room");
+        assert_eq!(n_rows, [n, 0, n]);
         (bytes, dir.stats().runs())
     }
 
+    fn open(bytes: Vec<u8>) -> Result<KeyFile> {
+        KeyFile::open(Arc::new(Bytes(bytes)), "keys")
+    }
+
+    /// The sections of a file of one run.
     fn read(bytes: Vec<u8>) -> Result<Vec<Vec<KeyRow>>> {
-        let file = KeyFile::open(Arc::new(Bytes(bytes)), "keys")?;
-        (0..file.n_sections()).map(|section| file.section(section, 100).collect()).collect()
+        let file = open(bytes)?;
+        assert_eq!(file.n_runs(), 1);
+        (0..file.n_sections()).map(|section| file.run(section, 0, 100).collect()).collect()
     }
 
     #[test]
@@ -405,12 +486,30 @@ mod tests {
     }
 
     #[test]
+    fn a_run_has_the_rows_that_came_one_after_the_other() {
+        let file = open(write_runs(300, 500, 1 << 20).0).expect("whole");
+        assert_eq!((file.n_runs(), file.n_rows(0), file.n_rows(1), file.n_rows(2)), (4, 500, 0, 500));
+        // Each document has sent two rows.
+        for (run, of_run) in [0..150, 150..300, 300..450, 450..500].into_iter().enumerate() {
+            for (section, wide) in [(0, true), (2, false)] {
+                let mut expected: Vec<_> = of_run.clone().map(|i| key_row(i, wide)).collect();
+                expected.sort_unstable();
+                assert_eq!(file.run(section, run, 100).collect::<Result<Vec<_>>>().expect("whole"), expected);
+            }
+        }
+        assert_eq!(file.rows(2, 100).count(), 500);
+        assert_eq!(runs_of(&[file.clone(), file]).len(), 8);
+    }
+
+    #[test]
     fn the_file_does_not_depend_on_the_budget() {
-        let (bytes, _) = write(500, 1 << 20);
-        for budget in [0, 200, 3000] {
-            let (spilled, runs) = write(500, budget);
-            assert!(runs > 10);
-            assert!(spilled == bytes, "budget {budget}");
+        for run_rows in [300, 600, 2000] {
+            let (bytes, _) = write_runs(run_rows, 500, 1 << 20);
+            for budget in [0, 200, 3000] {
+                let (spilled, runs) = write_runs(run_rows, 500, budget);
+                assert!(runs > 10);
+                assert!(spilled == bytes, "budget {budget}");
+            }
         }
     }
 
@@ -423,8 +522,9 @@ mod tests {
             let of_each = if rows.end <= 100 { size_of::<ShortRow>() } else { size_of::<KeyRow>() };
             assert_eq!(n_bytes, keys.len() * of_each);
             keys.sort();
-            let mut bytes = Vec::new();
-            write_sorted(&[keys], &mut bytes, "keys").expect("memory");
+            let mut file = RunsWriter::new(1, Vec::new(), "keys").expect("memory");
+            write_run(&[keys], &mut file).expect("memory");
+            let bytes = file.finish().expect("memory").0;
             let mut expected: Vec<_> = rows.map(|n| key_row(n, false)).collect();
             expected.sort_unstable();
             assert_eq!(read(bytes).expect("whole"), [expected]);

@@ -69,7 +69,10 @@ pub(crate) fn exchange(rows: &[Row<'_>], task_size: usize, stage: &dyn CorpusSta
     let dir = SpillDir::new(folder.path());
     let mut files = Vec::new();
     for (task, rows) in (0u32..).zip(&tasks) {
-        let mut writer = KeyWriter::new(stage.sections(), &dir, BUDGET * 16);
+        let path = folder.path().join(format!("{task}.keys"));
+        let name = path.display().to_string();
+        let file = File::create(&path).expect("a folder");
+        let mut writer = KeyWriter::new(stage.sections(), &dir, BUDGET * 16, file, &name)?;
         for (row, of) in (0..).zip(*rows) {
             let doc = Doc::new(of.text, of.origin, of.columns);
             let (rank, id) = (stage.rank(&doc), DocId::new(task, row).to_u64());
@@ -77,9 +80,7 @@ pub(crate) fn exchange(rows: &[Row<'_>], task_size: usize, stage: &dyn CorpusSta
                 writer.push(section, KeyRow { key, rank, doc: id }).expect("room");
             });
         }
-        let path = folder.path().join(format!("{task}.keys"));
-        let name = path.display().to_string();
-        writer.finish(File::create(&path).expect("a folder"), &name)?;
+        writer.finish()?;
         files.push(KeyFile::open(Arc::new(LocalFile::open(&path)?), &name)?);
     }
     let sizes: Vec<_> = tasks.iter().map(|rows| rows.len() as u64).collect();
