@@ -21,6 +21,7 @@ use super::local::Local;
 use super::meeting::{self, Hands, Meeting};
 use super::orders::{Done, EarlierIndex, Order, Step, done_of, leave_brief, part_of};
 use super::waves::{DoneFiles, get_done, read_all};
+use super::worker::Ahead;
 use super::{Beginning, Cut, Engine};
 use crate::budget::{Progress, Total};
 use crate::error::{Error, Result};
@@ -35,6 +36,7 @@ use crate::fleet::{Fleet, Wave};
 use crate::report::ExchangeReport;
 use crate::run_dir::RunDir;
 use crate::stage::{Edge, Pair, PairJudge, Rows, Table};
+use crate::store::ReadAt;
 use crate::tally::Tally;
 use crate::task::{PassJob, Source, TaskReport};
 
@@ -186,9 +188,14 @@ impl<F: Fleet> Hands for Cluster<F> {
         meeting.report.set_bytes += done.bytes;
         if leaves {
             let folder = meeting.cut.run_dir.folder();
+            // They are read in the order they have there.
             let open = |task| -> Result<_> {
                 let path = part_of(&sets, task);
-                Ok((task, Arc::new(SetFile::open(folder.open_closed(&path)?, &path)?)))
+                let file: Arc<dyn ReadAt> = match folder.local_path() {
+                    Some(_) => folder.open_closed(&path)?,
+                    None => Arc::new(Ahead::of(folder.open(&path)?)),
+                };
+                Ok((task, Arc::new(SetFile::open(file, &path)?)))
             };
             let files = (0..n_tasks as u32).map(open).collect::<Result<BTreeMap<_, _>>>()?;
             meeting.keep_sets(&files);

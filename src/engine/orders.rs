@@ -1,7 +1,7 @@
 //! What a driver tells workers: what the run is, once, and what to do, with each wave.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
@@ -115,7 +115,7 @@ pub(super) struct EarlierIndex {
 
 impl EarlierIndex {
     /// Opens the index as it was.
-    pub(super) fn open(&self) -> Result<Index> {
+    fn open(&self) -> Result<Index> {
         match Index::open(&Folder::parse(&self.place)?)?.0 {
             Some(index) if index.parts().len() >= self.n_parts => Ok(index.before(self.n_parts)),
             _ => Err(Error::io(
@@ -241,6 +241,8 @@ pub struct Known {
     pub passes: Passes,
     files: Vec<InputFile>,
     tasks: Vec<Task>,
+    /// The index that its one stage reads, once it is needed.
+    index: OnceLock<Index>,
 }
 
 impl Known {
@@ -271,12 +273,22 @@ impl Known {
             let file = InputFile::at(&mut folders, &at.location, at.name, at.size, at.etag)?;
             Ok(file.encoded(encoding))
         });
-        Ok(Self { files: files.collect::<Result<_>>()?, tasks: brief.tasks, run_dir, passes })
+        let files = files.collect::<Result<_>>()?;
+        Ok(Self { files, tasks: brief.tasks, run_dir, passes, index: OnceLock::new() })
     }
 
     /// The number of tasks.
     pub fn n_tasks(&self) -> u32 {
         self.tasks.len() as u32
+    }
+
+    /// The index of earlier corpora. Opened once, for sets that are in a bucket are fetched once for each opening.
+    pub(super) fn index(&self, earlier: &EarlierIndex) -> Result<&Index> {
+        if self.index.get().is_none() {
+            // Who comes second finds that it is there.
+            let _ = self.index.set(earlier.open()?);
+        }
+        Ok(self.index.get().expect("it was just put there"))
     }
 
     /// What a task reads in a pass.

@@ -180,7 +180,7 @@ impl Work<'_> {
         let section = first_section + *task as usize;
         let room = Room { dir: spill, memory };
         let leaders: Rows<KeyRow> = match leaders {
-            Some((index, of_stage)) => earlier(&index.open()?.key_files(index.n_sections)?, of_stage, room)?,
+            Some((index, of_stage)) => earlier(&known.index(index)?.key_files(index.n_sections)?, of_stage, room)?,
             None => Box::new(std::iter::empty()),
         };
         let mut n = 0u64;
@@ -281,8 +281,8 @@ impl Work<'_> {
         let pairs = part_of(pairs, *task);
         let judge = self.judge(stage)?;
         let files = self.sets_of(self.part::<Routed>(&pairs)?, sets)?;
-        let index = earlier.map(EarlierIndex::open).transpose()?;
-        let find = |holder| match (holder, &index) {
+        let index = earlier.map(|index| known.index(index)).transpose()?;
+        let find = |holder| match (holder, index) {
             (Holder::Task(task), _) => files.get(&task).cloned().ok_or_else(|| Error::io(holder, "it has no sets")),
             (Holder::Part(part), Some(index)) => index.sets(part, spill),
             (Holder::Part(_), None) => Err(Error::io(holder, "there is no index")),
@@ -413,14 +413,14 @@ impl Work<'_> {
 }
 
 /// A file that is read front to back, mostly: what comes after a read is read with it.
-struct Ahead {
+pub(super) struct Ahead {
     file: Arc<dyn ReadAt>,
     /// Where the bytes stand that have been read, and they.
     window: Mutex<(u64, Vec<u8>)>,
 }
 
 impl Ahead {
-    fn of(file: Arc<dyn ReadAt>) -> Self {
+    pub(super) fn of(file: Arc<dyn ReadAt>) -> Self {
         Self { file, window: Mutex::default() }
     }
 }
