@@ -101,6 +101,38 @@ fn everything_can_be_in_a_bucket() {
 }
 
 #[test]
+fn an_index_in_a_bucket_is_read_by_executors() {
+    let server = S3Server::start();
+    let work = Work::new();
+    let machines = Machines::begin(&work, 2, &server.env());
+    let documents = corpus::documents(87, 1200);
+    let (first, second) = documents.split_at(700);
+    corpus::write_parquet(&work.path("in-a"), first, 2, 100);
+    corpus::write_parquet(&work.path("in-b"), second, 2, 100);
+    for (name, against) in [("a", ""), ("b", " --against INDEX")] {
+        let command = |place: &str, index: &str| {
+            let against = against.replace("INDEX", index);
+            format!("dedup in-{name} {place}-{name} --index {index} --run-name {name} --task-size 64KB{against}")
+        };
+        work.run(&command("alone", "seen")).ends_with(0);
+        let arguments = command("together", "s3://corpus/seen");
+        let mut command = machines.command(&work, &arguments);
+        Ran::new(command.envs(server.env()).output().expect("the built program"), &arguments).ends_with(0);
+        let [alone, together] = ["alone", "together"].map(|place| work.left(&format!("{place}-{name}")));
+        together.adds_up();
+        together.assert_same(&alone);
+        let known = &together.report()["exchanges"][0]["notes"]["minhash"]["known_near"];
+        assert!(name == "a" || known.as_u64() > Some(0), "{known}");
+    }
+    let (store, runtime) = (server.client(), tokio::runtime::Runtime::new().expect("a runtime"));
+    for (name, bytes) in work.left("seen/parts").files("") {
+        let path = object_store::path::Path::from(format!("seen/parts/{name}"));
+        let got = runtime.block_on(async { store.get(&path).await?.bytes().await }).expect("an object");
+        assert!(got == bytes, "{name} differs");
+    }
+}
+
+#[test]
 fn executors_may_be_killed_at_any_time() {
     let work = world(83, 2500);
     work.run("run p.toml -i in -o alone --task-size 64KB").ends_with(0);

@@ -196,13 +196,18 @@ impl GopherQuality {
     fn n_stop_words(&self, words: &[&str]) -> f64 {
         let enough = self.min_stop_words.get().unwrap_or(0.0);
         let is_new = |found: &mut bool| !std::mem::replace(found, true) || self.stop_words_repeat;
+        // Of most words the first byte says that they are none.
+        let mut begins = [false; 256];
+        let first_byte = |word: &str| word.as_bytes().first().map_or(0, |&byte| usize::from(byte));
+        self.stop_words.iter().for_each(|word| begins[first_byte(word)] = true);
         let mut found = vec![false; self.stop_words.len()];
         let mut n_found = 0.0;
         for word in words {
             if n_found >= enough {
                 break;
             }
-            if let Some(at) = self.stop_words.iter().position(|stop_word| stop_word == word)
+            if begins[first_byte(word)]
+                && let Some(at) = self.stop_words.iter().position(|stop_word| stop_word == word)
                 && is_new(&mut found[at])
             {
                 n_found += 1.0;
