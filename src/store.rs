@@ -199,12 +199,15 @@ impl Folder {
 
     fn remote(name: &str, url: &Url) -> Result<Self> {
         let refused = |error: object_store::Error| Error::refused(format!("{name}: {error}"));
+        let allows_http = match url.scheme() {
+            "s3" | "s3a" => "AWS_ALLOW_HTTP",
+            "gs" => "GOOGLE_ALLOW_HTTP",
+            _ => "AZURE_ALLOW_HTTP",
+        };
         let client = ClientOptions::new()
             .with_timeout(Duration::from_secs(120))
             .with_connect_timeout(Duration::from_secs(10))
-            .with_allow_http(
-                std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value == "true") || url.scheme() == "http",
-            );
+            .with_allow_http(url.scheme() == "http" || std::env::var(allows_http).is_ok_and(|value| value == "true"));
         let bucket = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
         let store: Arc<dyn ObjectStore> = match url.scheme() {
             "s3" | "s3a" => Arc::new(
@@ -636,12 +639,18 @@ impl Upload {
 
     /// Makes the file visible under its name and returns its size.
     pub fn finish(mut self) -> Result<u64> {
-        let done = match self.sink.as_mut().expect("an upload is finished once") {
-            Sink::Local(sink) => sink.finish(),
-            Sink::Remote(writer) => runtime().block_on(writer.shutdown()),
+        let done = match self.sink.take().expect("an upload is finished once") {
+            Sink::Local(mut sink) => {
+                let done = sink.finish();
+                if done.is_err() {
+                    self.sink = Some(Sink::Local(sink));
+                }
+                done
+            }
+            // One that cannot be completed has already been aborted.
+            Sink::Remote(mut writer) => runtime().block_on(writer.shutdown()),
         };
         done.map_err(|error| remote_error(&self.name, &error))?;
-        self.sink = None;
         Ok(self.n_bytes)
     }
 }
@@ -717,6 +726,9 @@ fn without_parents(path: &Path) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+
     use super::*;
 
     /// A file in memory.
@@ -731,6 +743,22 @@ pub(crate) mod tests {
             buffer.copy_from_slice(&self.0[offset as usize..][..buffer.len()]);
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_refused_upload_is_an_error() {
+        let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = server.local_addr().expect("bound");
+        std::thread::spawn(move || {
+            for stream in server.incoming() {
+                let mut stream = stream.expect("a connection");
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            }
+        });
+        let folder = Folder::parse(&format!("http://{address}/corpus")).expect("an address");
+        let error = folder.write("a", "text").expect_err("refused").to_string();
+        assert!(error.contains("/corpus/a: access is denied"), "{error}");
     }
 
     #[test]
