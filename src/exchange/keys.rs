@@ -348,7 +348,8 @@ impl KeyFile {
         let mut number = || take(&mut rest).map(u64::from_le_bytes).expect("a tail is three numbers");
         let (offset, n_sections, checksum) = (number(), number(), number());
         let of_run = n_sections.checked_mul(INDEX_ENTRY as u64).filter(|&bytes| bytes > 0);
-        let whole = |bytes: u64| tail_at.checked_sub(offset).is_some_and(|index| index.is_multiple_of(bytes));
+        let whole =
+            |bytes: u64| tail_at.checked_sub(offset).is_some_and(|index| index > 0 && index.is_multiple_of(bytes));
         if offset < HEADER || !of_run.is_some_and(whole) {
             return Err(damaged(name, "it has no index"));
         }
