@@ -10,21 +10,21 @@ use crate::vector::{BLOCK, Kernel, Width, mask, widest};
 /// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.
 /// Borrowed when the text is canonical already.
 pub fn canonical(text: &str) -> Cow<'_, str> {
-    widest(Canonical(text))
+    let mut bytes = Vec::new();
+    let composed = composed(text);
+    let n = widest(SingleSpaces { text: composed.as_bytes(), out: &mut bytes });
+    if bytes[..n] == *composed.as_bytes() {
+        return composed;
+    }
+    bytes.truncate(n);
+    Cow::Owned(String::from_utf8(bytes).expect("white space was taken out of a text by whole characters"))
 }
 
-struct Canonical<'t>(&'t str);
-
-impl<'t> Kernel for Canonical<'t> {
-    type Output = Cow<'t, str>;
-
-    #[inline(always)]
-    fn run<W: Width>(self) -> Cow<'t, str> {
-        match Composed(self.0).run::<W>() {
-            Cow::Borrowed(text) => single_spaces::<W>(text),
-            Cow::Owned(text) => Cow::Owned(single_spaces::<W>(&text).into_owned()),
-        }
-    }
+/// The bytes of the [canonical] form of a [composed] text, written to the begin of `out`, which is for that alone and only
+/// grows. For those who need no more than these: it asks for no memory.
+pub fn canonical_bytes<'o>(composed: &str, out: &'o mut Vec<u8>) -> &'o [u8] {
+    let n = widest(SingleSpaces { text: composed.as_bytes(), out });
+    &out[..n]
 }
 
 /// The text in Unicode NFC. Borrowed when it is already.
@@ -69,51 +69,110 @@ impl<'t> Kernel for Composed<'t> {
     }
 }
 
-/// The text with every run of `White_Space` one space, trimmed.
-#[inline(always)]
-fn single_spaces<W: Width>(text: &str) -> Cow<'_, str> {
-    let text = text.trim();
-    let bytes = text.as_bytes();
-    let mut hits = Hits::<W, _, _>::new(bytes, |_, _, _| true, is_odd_space);
-    // `text[from..]` is not yet in `out`.
-    let (mut out, mut from) = (String::new(), 0);
-    while let Some(at) = hits.next(from) {
-        if out.is_empty() {
-            out.reserve(text.len());
-        }
-        if bytes[at] < b' ' && bytes[at - 1] > b' ' && bytes[at + 1] > b' ' && bytes[at + 1] < 0x80 {
-            // The end of a line, with a word before it and one after it: nearly all are so.
-            out.push_str(&text[from..at]);
-            from = at + 1;
-        } else {
-            // All that is before it is a single space at most.
-            out.push_str(text[from..at].strip_suffix(' ').unwrap_or(&text[from..at]));
-            from = at + white_space(&text[at..]);
-        }
-        out.push(' ');
-    }
-    if from == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[from..]);
-    Cow::Owned(out)
+/// Writes the text with every run of `White_Space` one space, trimmed, to the begin of `out`, which is longer afterwards;
+/// returns its length.
+///
+/// A block at a time: all of it is written, with spaces for what begins white space, and what comes after bytes that go is
+/// written once more in their place.
+struct SingleSpaces<'t, 'o> {
+    text: &'t [u8],
+    out: &'o mut Vec<u8>,
 }
 
-/// The bytes of white space that a text begins with.
-#[inline(always)]
-fn white_space(text: &str) -> usize {
-    let of_ascii = text.bytes().take_while(|byte| matches!(byte, b'\t'..=b'\r' | b' ')).count();
-    match text.as_bytes().get(of_ascii) {
-        Some(0x80..) => text.len() - text[of_ascii..].trim_start().len(),
-        _ => of_ascii,
+impl Kernel for SingleSpaces<'_, '_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<W: Width>(self) -> usize {
+        let Self { text, out } = self;
+        if out.len() < text.len() + BLOCK {
+            out.resize(text.len() + BLOCK, 0);
+        }
+        let mut n = 0;
+        // What begins a text may not be white space, as if some came before.
+        let mut carried = Spaces { after: 1, within: 0 };
+        for at in (0..text.len()).step_by(BLOCK) {
+            let mut spaced = [0; 2 * BLOCK];
+            let goes = match text.get(at..at + BLOCK + AFTER) {
+                Some(block) => carried.look::<W>(block.try_into().expect("as long as that"), &mut spaced),
+                None => {
+                    let rest = &text[at..];
+                    let rest = &rest[..rest.len().min(BLOCK + AFTER)];
+                    let mut block = [0; BLOCK + AFTER];
+                    block[..rest.len()].copy_from_slice(rest);
+                    let beyond = u64::MAX.checked_shl(rest.len() as u32).unwrap_or(0);
+                    carried.look::<W>(&block, &mut spaced) | beyond
+                }
+            };
+            let (mut from, mut left) = (0, goes);
+            loop {
+                let to: &mut [u8; BLOCK] = out[n..].first_chunk_mut().expect("there is room for a block");
+                *to = *spaced[from..].first_chunk().expect("zeros come after the block");
+                if left == 0 {
+                    n += BLOCK - from;
+                    break;
+                }
+                let end = left.trailing_zeros() as usize;
+                n += end - from;
+                from = end + (!(left >> end)).trailing_zeros() as usize;
+                if from >= BLOCK {
+                    break;
+                }
+                left &= u64::MAX << from;
+            }
+        }
+        n - usize::from(n > 0 && out[n - 1] == b' ')
+    }
+}
+
+/// The bytes after a block that say what its last characters are.
+const AFTER: usize = 2;
+
+/// What a block says of the begin of the next one: a bit for each byte that comes after white space, and for each that
+/// is part of a white space that began before it.
+struct Spaces {
+    after: u64,
+    within: u64,
+}
+
+impl Spaces {
+    /// Writes a block to `spaced`, with a space where white space begins. The bits of the bytes that go: of white space,
+    /// all but the first byte.
+    #[inline(always)]
+    fn look<W: Width>(&mut self, block: &[u8; BLOCK + AFTER], spaced: &mut [u8; 2 * BLOCK]) -> u64 {
+        let mut is_space = [0; BLOCK];
+        for i in 0..BLOCK {
+            is_space[i] = mask(is_ascii_space(block[i]));
+            spaced[i] = (block[i] & !is_space[i]) | (b' ' & is_space[i]);
+        }
+        let ascii = W::high_bits(&is_space);
+        let (mut two, mut three) = (0, 0);
+        if W::high_bits(block.first_chunk().expect("it is longer")) != 0 {
+            let (mut twos, mut threes) = ([0; BLOCK], [0; BLOCK]);
+            for i in 0..BLOCK {
+                twos[i] = mask(is_space_of_two(block[i], block[i + 1]));
+                threes[i] = mask(is_space_of_three(block[i], block[i + 1], block[i + 2]));
+            }
+            (two, three) = (W::high_bits(&twos), W::high_bits(&threes));
+            let mut begins = two | three;
+            while begins != 0 {
+                spaced[begins.trailing_zeros() as usize] = b' ';
+                begins &= begins - 1;
+            }
+        }
+        let after = ascii << 1 | two << 2 | three << 3 | self.after;
+        let within = two << 1 | three << 1 | three << 2 | self.within;
+        let over = |bits: u64, by: u32| bits >> (u64::BITS - by);
+        self.after = over(ascii, 1) | over(two, 2) | over(three, 3);
+        self.within = over(two, 1) | over(three, 1) | over(three, 2);
+        ((ascii | two | three) & after) | within
     }
 }
 
 /// Finds the bytes for which `is` holds; it is given the two bytes after each too, zeros after the end. It holds
-/// for no byte for which `may`, which costs less, does not.
+/// for no byte for which `may`, which costs less, does not; and neither for one of ASCII.
 ///
-/// Both are to be made of comparisons without a branch: then whole blocks are looked at with the vector
-/// instructions that every processor has. They must not hold for zeros.
+/// Both are to be made of comparisons without a branch: then whole blocks are looked at with vector instructions.
 struct Hits<'t, W, May, Is> {
     bytes: &'t [u8],
     may: May,
@@ -153,12 +212,12 @@ impl<'t, W: Width, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits
     /// Looks at the block.
     #[inline(always)]
     fn look(&mut self) {
-        self.hits = match self.bytes.get(self.block..self.block + BLOCK + 2) {
+        self.hits = match self.bytes.get(self.block..self.block + BLOCK + AFTER) {
             Some(block) => self.hits_in(block.try_into().expect("as long as that")),
             None => {
                 let rest = self.bytes.get(self.block..).unwrap_or_default();
-                let rest = &rest[..rest.len().min(BLOCK + 2)];
-                let mut block = [0; BLOCK + 2];
+                let rest = &rest[..rest.len().min(BLOCK + AFTER)];
+                let mut block = [0; BLOCK + AFTER];
                 block[..rest.len()].copy_from_slice(rest);
                 self.hits_in(&block)
             }
@@ -166,7 +225,10 @@ impl<'t, W: Width, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits
     }
 
     #[inline(always)]
-    fn hits_in(&self, block: &[u8; BLOCK + 2]) -> u64 {
+    fn hits_in(&self, block: &[u8; BLOCK + AFTER]) -> u64 {
+        if W::high_bits(block.first_chunk().expect("it is longer")) == 0 {
+            return 0;
+        }
         let mut any = false;
         for i in 0..BLOCK {
             any |= (self.may)(block[i], block[i + 1], block[i + 2]);
@@ -182,18 +244,25 @@ impl<'t, W: Width, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits
     }
 }
 
-/// Whether a byte begins white space that is not a single `' '` as it seems, or is one before another.
 #[inline(always)]
-fn is_odd_space(a: u8, b: u8, c: u8) -> bool {
-    let double = (a == b' ') & (b == b' ');
-    let control = a.wrapping_sub(b'\t') < 5;
-    let latin = (a == 0xc2) & ((b == 0x85) | (b == 0xa0));
+fn is_ascii_space(byte: u8) -> bool {
+    (byte == b' ') | (byte.wrapping_sub(b'\t') < 5)
+}
+
+/// U+0085 and U+00A0.
+#[inline(always)]
+fn is_space_of_two(a: u8, b: u8) -> bool {
+    (a == 0xc2) & ((b == 0x85) | (b == 0xa0))
+}
+
+#[inline(always)]
+fn is_space_of_three(a: u8, b: u8, c: u8) -> bool {
     let ogham = (a == 0xe1) & (b == 0x9a) & (c == 0x80);
     // U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F.
     let wide = (c <= 0x8a) | (c == 0xa8) | (c == 0xa9) | (c == 0xaf);
     let general = (a == 0xe2) & (((b == 0x80) & wide) | ((b == 0x81) & (c == 0x9f)));
     let ideographic = (a == 0xe3) & (b == 0x80) & (c == 0x80);
-    double | control | latin | ogham | general | ideographic
+    ogham | general | ideographic
 }
 
 /// Whether [`may_compose`] can hold: not for ASCII, for nearly all Latin letters, for ideographs and for what stands
@@ -265,8 +334,20 @@ mod tests {
 
     #[test]
     fn every_white_space_is_known() {
-        for c in (char::MIN..=char::MAX).filter(|&c| c != ' ') {
-            assert_eq!(holds(c, is_odd_space), c.is_whitespace(), "{c:?}");
+        let mut bytes = Vec::new();
+        for c in char::MIN..=char::MAX {
+            let text = format!("a{c}{c}.");
+            let expected = if c.is_whitespace() { "a .".to_owned() } else { text.nfc().collect() };
+            assert_eq!(canonical_bytes(&composed(&text), &mut bytes), expected.as_bytes(), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_text_left_does_not_show() {
+        let mut bytes = Vec::new();
+        for n in [300, 0, 1, 63, 64, 65, 66, 127, 128, 129, 5] {
+            let text = "é \n".repeat(n);
+            assert_eq!(canonical_bytes(&text, &mut bytes), "é ".repeat(n).trim().as_bytes());
         }
     }
 
@@ -309,7 +390,15 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn wider_vectors_change_nothing(text in "([a-z ]{0,30}|[中文。\u{3000}かéÅ\u{301}\n\t]{0,9}|.{0,9}){0,12}") {
-            proptest::prop_assert_eq!(canonical(&text), Canonical(&text).run::<Any>());
+            proptest::prop_assert_eq!(composed(&text), Composed(&text).run::<Any>());
+            let single_spaces = |wide: bool| {
+                let mut out = Vec::new();
+                let spaces = SingleSpaces { text: text.as_bytes(), out: &mut out };
+                let n = if wide { widest(spaces) } else { spaces.run::<Any>() };
+                out.truncate(n);
+                out
+            };
+            proptest::prop_assert_eq!(single_spaces(true), single_spaces(false));
         }
 
         #[test]

@@ -1,13 +1,13 @@
 //! A document as a stage sees it: one text, its views worked out once, and its name across runs.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::cmp::Ordering;
 
 use arrow::temporal_conversions::timestamp_ms_to_datetime;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::canonical::canonical;
+use crate::canonical::{canonical, canonical_bytes, composed};
 use crate::text;
 use crate::tokenize::Tokenizer;
 
@@ -132,6 +132,7 @@ pub struct Doc<'a> {
     words: [OnceCell<Vec<&'a str>>; Tokenizer::N],
     lines: OnceCell<Vec<&'a str>>,
     n_chars: OnceCell<usize>,
+    composed: OnceCell<Cow<'a, str>>,
     canonical: OnceCell<Cow<'a, str>>,
     content_key: OnceCell<ContentKey>,
 }
@@ -147,6 +148,7 @@ impl<'a> Doc<'a> {
             words,
             lines: OnceCell::new(),
             n_chars: OnceCell::new(),
+            composed: OnceCell::new(),
             canonical: OnceCell::new(),
             content_key: OnceCell::new(),
         }
@@ -205,6 +207,11 @@ impl<'a> Doc<'a> {
         self.lines.get_or_init(|| text::lines(self.text).collect())
     }
 
+    /// The text in Unicode NFC: see [`composed`].
+    pub fn composed(&self) -> &str {
+        self.composed.get_or_init(|| composed(self.text))
+    }
+
     /// The text in canonical form: see [`canonical`].
     pub fn canonical(&self) -> &str {
         self.canonical.get_or_init(|| canonical(self.text))
@@ -212,7 +219,7 @@ impl<'a> Doc<'a> {
 
     /// The document's name across runs: see [`content_key`].
     pub fn content_key(&self) -> ContentKey {
-        *self.content_key.get_or_init(|| canonical_key(self.canonical()))
+        *self.content_key.get_or_init(|| key_of_composed(self.composed()))
     }
 
     /// The same of the text as this pass read it.
@@ -228,12 +235,25 @@ pub type ContentKey = [u8; 16];
 /// The content key of a text: xxh3-128 (big-endian) of its [canonical] form. Two texts that
 /// differ only in Unicode composition and white space have the same key.
 pub fn content_key(text: &str) -> ContentKey {
-    canonical_key(&canonical(text))
+    key_of_composed(&composed(text))
 }
 
-/// The content key of a text in canonical form already.
-pub fn canonical_key(canonical: &str) -> ContentKey {
-    xxh3_128(canonical.as_bytes()).to_be_bytes()
+/// Canonical forms of more bytes are not kept to be written over: they are few, and each thread would hold on to one.
+const KEPT: usize = 1 << 20;
+
+thread_local! {
+    /// Where canonical forms are written.
+    static CANONICAL: RefCell<Vec<u8>> = RefCell::default();
+}
+
+fn key_of_composed(composed: &str) -> ContentKey {
+    CANONICAL.with_borrow_mut(|bytes| {
+        let key = xxh3_128(canonical_bytes(composed, bytes)).to_be_bytes();
+        if composed.len() > KEPT {
+            *bytes = Vec::new();
+        }
+        key
+    })
 }
 
 /// A value that an annotator or a corpus stage puts into a column.

@@ -13,13 +13,19 @@ const FACTOR: u64 = 0xd1b5_4a32_d192_ed03;
 /// The hash of a sequence of one member.
 #[inline]
 pub(super) fn hash_one(member: u64) -> u64 {
-    fold(BEGIN ^ member)
+    hash_next(BEGIN, member)
 }
 
 /// The hash of a sequence.
 #[inline]
 pub(super) fn hash_all(members: impl Iterator<Item = u64>) -> u64 {
-    members.fold(BEGIN, |hash, member| fold(hash ^ member))
+    members.fold(BEGIN, hash_next)
+}
+
+/// The hash of a sequence with one member more.
+#[inline]
+pub(super) fn hash_next(hash: u64, member: u64) -> u64 {
+    fold(hash ^ member)
 }
 
 #[inline]

@@ -339,7 +339,7 @@ impl CorpusStage for MinHashStage {
         SCRATCH.with_borrow_mut(|Scratch { method, shingles, slots }| {
             shingles.clear();
             slots.clear();
-            self.method.shingles(self.method.form_beside(doc.text(), doc.canonical()), method, shingles);
+            self.method.shingles(self.method.form_of(doc), method, shingles);
             self.method.sketch(shingles, slots);
             for (key, section) in band_keys(slots, self.bands.rows).zip(1..) {
                 send(section, u128::from(key));

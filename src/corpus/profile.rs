@@ -11,6 +11,8 @@ use super::shingle::{Shingler, Unit, Units};
 use super::simplify::Simplified;
 use super::sketch::sketch;
 use crate::canonical::{canonical, composed};
+use crate::doc::Doc;
+use crate::exchange::radix::radix_sort;
 
 /// How texts are cut into shingles, and sketched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -85,11 +87,12 @@ impl Method {
         }
     }
 
-    /// The same where the canonical form is at hand.
-    pub fn form_beside<'t>(&self, text: &'t str, canonical: &'t str) -> &'t str {
+    /// The same of a document, which may have it at hand.
+    pub fn form_of<'d>(&self, doc: &'d Doc<'_>) -> &'d str {
         match self {
-            Self::Ours { .. } => canonical,
-            Self::Datatrove { .. } => text,
+            Self::Ours { shingler: Shingler { unit: Unit::Words, .. }, .. } => doc.composed(),
+            Self::Ours { .. } => doc.canonical(),
+            Self::Datatrove { .. } => doc.text(),
         }
     }
 
@@ -104,7 +107,8 @@ impl Method {
     /// The shingles as a set: sorted, each once. Appended to `set`, which is empty.
     pub fn set(&self, text: &str, scratch: &mut Scratch, set: &mut Vec<u64>) {
         self.shingles(text, scratch, set);
-        set.sort_unstable();
+        // Those of datatrove are hashes as well.
+        radix_sort(set, |hash| *hash);
         set.dedup();
     }
 

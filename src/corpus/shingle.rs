@@ -12,17 +12,17 @@
 //! lower-cased on the way, and the hash of a shingle is a polynomial in those of its members, which rolls on from
 //! one shingle to the next: so nothing is ever written out, and a shingle costs two multiplications.
 //!
-//! Text is taken 64 bytes at a time: one number says which of them belong to words of ASCII, and one which are beyond
-//! that. And a word is taken eight
-//! bytes at a time, as a number too (Knuth 4A, 7.1.3, has such tricks, as "broadword computing").
+//! Text is taken 64 bytes at a time: one number says which of them belong to words, and one which to ideographs, a bit a
+//! byte; where bits change, words and runs begin and end. These edges are put down first, without asking how many there
+//! are, and then what is between them is hashed, in loops that are short and the same for each: a processor that does not
+//! have to foresee what comes next does several things at once (as simdjson does it: Langdale, Lemire 2019, arXiv 1902.08318).
 
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::hash::{GOLDEN, hash_all, hash_one};
-use crate::exchange::radix::radix_sort;
+use super::hash::{GOLDEN, hash_next, hash_one};
 use crate::text::{is_cjk, is_word_char};
 use crate::vector::{BLOCK, Kernel, Width, mask, widest};
 
@@ -56,76 +56,191 @@ impl Default for Shingler {
 /// What shingling needs on the way: kept from one text to the next, so that nothing is allocated for each.
 #[derive(Debug, Clone, Default)]
 pub struct Units {
-    /// The hashes of the words. Longer than there are words.
-    words: Vec<u64>,
-    /// The hashes of the characters of a run. Longer than a run is.
-    run: Vec<u64>,
-    /// A word in lower case.
-    lower: String,
+    /// The text in lower case, and zeros after it, so that what is loaded at once is there.
+    lower: Vec<u8>,
+    /// Where words begin and end, in turn, of those that are not hashed yet.
+    edges: Vec<usize>,
+    words: Rolling,
+    /// The same of runs of ideographs and kana.
+    run_edges: Vec<usize>,
+    /// The hashes of a run, or of all characters of a text.
+    chars: Vec<u64>,
+}
+
+/// The hash of the last `n` units of those that come one after the other.
+#[derive(Debug, Clone, Default)]
+struct Rolling {
+    /// From `at` on, what falls out of the next `n` windows: zeros first, then hashes of units.
+    units: Vec<u64>,
+    at: usize,
+    n_units: usize,
+    hash: u64,
 }
 
 /// Keeps shingles of characters apart from shingles of words.
 const OF_CHARS: u64 = 0x6368_6172;
 
 impl Shingler {
-    /// Appends the shingles of a text in [canonical](crate::canonical::canonical) form, repeats included.
-    pub fn shingles(&self, canonical: &str, units: &mut Units, out: &mut Vec<u64>) {
+    /// Appends the shingles of a text in Unicode NFC, repeats included, in no order that is promised. Characters are those
+    /// of the [canonical](crate::canonical::canonical) form; to words and ideographs white space is all the same.
+    pub fn shingles(&self, text: &str, units: &mut Units, out: &mut Vec<u64>) {
         match self.unit {
             Unit::Words => {
                 let from = out.len();
-                let split = |text: &str, units: &mut Units, out: &mut Vec<u64>| {
-                    widest(Split { bytes: text.as_bytes(), n: self.n, n_words: 0, units, out })
-                };
-                if split(canonical, units, out).is_err() {
+                let split =
+                    |text: &str, units: &mut Units, out: &mut Vec<u64>| widest(Split::new(text, self.n, units, out));
+                if split(text, units, out).is_err() {
                     out.truncate(from);
-                    split(&canonical.to_lowercase(), units, out).expect("what is lower-case stays as it is");
+                    split(&text.to_lowercase(), units, out).expect("what is lower-case stays as it is");
                 }
             }
             Unit::Chars => {
-                units.run.clear();
-                units.run.extend(canonical.to_lowercase().chars().map(|c| hash_one(u64::from(c))));
-                windows(&units.run, self.n, OF_CHARS, out);
+                let lower = text.to_lowercase();
+                units.chars.clear();
+                units.chars.extend(lower.chars().map(|c| hash_one(u64::from(c))));
+                windows(&units.chars, Window::new(self.n.min(lower.len() + 1), OF_CHARS), out);
             }
         }
     }
+}
 
-    /// The shingles of a text in canonical form as a set: sorted, each once. Appended to `set`, which is empty.
-    pub fn set(&self, canonical: &str, units: &mut Units, set: &mut Vec<u64>) {
-        self.shingles(canonical, units, set);
-        radix_sort(set, |hash| *hash);
-        set.dedup();
+/// How the hash of `n` units rolls on to the next ones.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    n: usize,
+    /// What a unit has been multiplied by when it falls out.
+    power: u64,
+    seed: u64,
+}
+
+impl Window {
+    /// Windows of `n` units, at least 1. As large as the most units there are, plus one, is large enough.
+    fn new(n: usize, seed: u64) -> Self {
+        Self { n, power: (0..n).fold(1, |power: u64, _| power.wrapping_mul(GOLDEN)), seed }
     }
 }
 
-/// The hashes of all windows of `n` units; of the whole if it is shorter; nothing of nothing.
+impl Rolling {
+    fn begin(&mut self, window: Window) {
+        if self.units.len() < window.n {
+            self.units.resize(window.n, 0);
+        }
+        self.units[..window.n].fill(0);
+        (self.at, self.n_units, self.hash) = (0, 0, 0);
+    }
+
+    /// Makes ready for so many more units.
+    #[inline(always)]
+    fn roll(&mut self, window: Window, more: usize) -> Roll<'_> {
+        self.units.copy_within(self.at..self.at + window.n, 0);
+        if self.units.len() < window.n + more {
+            self.units.resize(window.n + more, 0);
+        }
+        Roll { units: &mut self.units[..window.n + more], window, at: 0, n_units: self.n_units, hash: self.hash }
+    }
+
+    /// Keeps where a [`Roll`] has come to.
+    #[inline(always)]
+    fn keep(&mut self, (at, n_units, hash): (usize, usize, u64)) {
+        (self.at, self.n_units, self.hash) = (at, n_units, hash);
+    }
+}
+
+/// A [`Rolling`] in a loop, with what that needs at hand.
+struct Roll<'u> {
+    units: &'u mut [u64],
+    window: Window,
+    at: usize,
+    n_units: usize,
+    hash: u64,
+}
+
+impl Roll<'_> {
+    /// Takes a unit. The hash of the window that it ends, if [none is missing](Roll::missing).
+    #[inline(always)]
+    fn push(&mut self, unit: u64) -> u64 {
+        let falls_out = self.units[self.at].wrapping_mul(self.window.power);
+        self.units[self.at + self.window.n] = unit;
+        self.at += 1;
+        self.n_units += 1;
+        self.hash = self.hash.wrapping_mul(GOLDEN).wrapping_add(unit).wrapping_sub(falls_out);
+        self.hash.wrapping_add(self.window.seed)
+    }
+
+    /// How many units must still come before one ends a window.
+    #[inline(always)]
+    fn missing(&self) -> usize {
+        (self.window.n - 1).saturating_sub(self.n_units)
+    }
+
+    /// The hash of all units, if they are too few for a window.
+    #[inline(always)]
+    fn short(&self) -> Option<u64> {
+        let few = (1..self.window.n).contains(&self.n_units);
+        few.then(|| short_hash(self.hash, self.window.seed, self.n_units))
+    }
+
+    #[inline(always)]
+    fn state(&self) -> (usize, usize, u64) {
+        (self.at, self.n_units, self.hash)
+    }
+}
+
+/// Appends the hashes of all windows of units; that of the whole if it is shorter; nothing of nothing.
 #[inline(always)]
-fn windows(units: &[u64], n: usize, seed: u64, out: &mut Vec<u64>) {
+fn windows(units: &[u64], window: Window, out: &mut Vec<u64>) {
+    let Window { n, power, seed } = window;
     let roll = |hash: u64, unit: u64| hash.wrapping_mul(GOLDEN).wrapping_add(unit);
     let first = &units[..n.min(units.len())];
-    if first.is_empty() {
+    let mut hash = first.iter().fold(0, |hash, &unit| roll(hash, unit));
+    if units.len() < n {
+        out.extend((!units.is_empty()).then(|| short_hash(hash, seed, units.len())));
         return;
     }
-    // A whole that is shorter is no window of fewer units.
-    let seed = if units.len() < n { seed ^ units.len() as u64 } else { seed };
-    let power = (0..n).fold(1, |power: u64, _| power.wrapping_mul(GOLDEN));
-    let mut hash = first.iter().fold(0, |hash, &unit| roll(hash, unit));
-    out.push(hash.wrapping_add(seed));
-    out.extend(units[first.len()..].iter().zip(units).map(|(&new, &old)| {
+    let from = out.len();
+    out.resize(from + units.len() - n + 1, 0);
+    out[from] = hash.wrapping_add(seed);
+    for ((out, &new), &old) in out[from + 1..].iter_mut().zip(&units[n..]).zip(units) {
         hash = roll(hash, new).wrapping_sub(old.wrapping_mul(power));
-        hash.wrapping_add(seed)
-    }));
+        *out = hash.wrapping_add(seed);
+    }
 }
+
+/// The hash of all units, where they are too few. A whole that is shorter is no window of fewer units.
+#[inline(always)]
+fn short_hash(hash: u64, seed: u64, n_units: usize) -> u64 {
+    hash.wrapping_add(seed ^ n_units as u64)
+}
+
+/// How many edges are found before what is between them is hashed: as many as fit the nearest cache with that.
+const WAITING: usize = 512;
+/// How many edges are written at a time, whether there are so many or not.
+const AT_ONCE: usize = 8;
+/// The bytes of a word that are hashed without a branch.
+const SHORT: usize = 16;
 
 /// A text on its way through the splitter.
 struct Split<'a> {
     bytes: &'a [u8],
-    n: usize,
-    n_words: usize,
+    words: Window,
+    chars: Window,
+    n_edges: usize,
+    n_run_edges: usize,
     units: &'a mut Units,
     out: &'a mut Vec<u64>,
 }
 
-/// A character whose lower case depends on what stands around it, or is not one character of the same class.
+impl<'a> Split<'a> {
+    fn new(text: &'a str, n: usize, units: &'a mut Units, out: &'a mut Vec<u64>) -> Self {
+        // No text has more units than bytes.
+        let n = n.min(text.len() + 1);
+        let (words, chars) = (Window::new(n, 0), Window::new(n, OF_CHARS));
+        Self { bytes: text.as_bytes(), words, chars, n_edges: 0, n_run_edges: 0, units, out }
+    }
+}
+
+/// A character whose lower case depends on what stands around it, is not one character of the same class, or not of as
+/// many bytes.
 #[derive(Debug)]
 struct Unusual;
 
@@ -135,214 +250,266 @@ impl Kernel for Split<'_> {
     /// Splits the whole text.
     #[inline(always)]
     fn run<W: Width>(mut self) -> Result<(), Unusual> {
-        // There are no more words than every other byte, and no more ideographs than every third.
-        self.units.words.resize(self.units.words.len().max(self.bytes.len() / 2 + 1), 0);
-        self.units.run.resize(self.units.run.len().max(self.bytes.len() / 3 + 1), 0);
-        let mut at = 0;
-        while let Some(block) = self.bytes.get(at..at + BLOCK) {
-            at = self.block::<W>(at, block.try_into().expect("a block"))?;
+        let len = self.bytes.len();
+        let Units { lower, edges, words, run_edges, .. } = &mut *self.units;
+        if lower.len() < len + SHORT {
+            lower.resize(len + SHORT, 0);
         }
-        self.rest(at)?;
-        windows(&self.units.words[..self.n_words], self.n, 0, self.out);
+        lower[len..len + SHORT].fill(0);
+        for (lower, byte) in lower.iter_mut().zip(self.bytes) {
+            *lower = byte | (mask(byte.wrapping_sub(b'A') < 26) & 0x20);
+        }
+        edges.resize(WAITING + BLOCK + AT_ONCE, 0);
+        run_edges.resize(WAITING + BLOCK + AT_ONCE, 0);
+        words.begin(self.words);
+        let mut state = Carried::default();
+        let mut at = 0;
+        while let Some(block) = self.bytes.get(at..at + BLOCK + AFTER) {
+            self.block::<W>(at, block.try_into().expect("as long as that"), &mut state)?;
+            at += BLOCK;
+        }
+        while at < len {
+            let mut block = [0; BLOCK + AFTER];
+            let rest = &self.bytes[at..len.min(at + BLOCK + AFTER)];
+            block[..rest.len()].copy_from_slice(rest);
+            self.block::<W>(at, &block, &mut state)?;
+            at += BLOCK;
+        }
+        if state.in_word != 0 {
+            self.units.edges[self.n_edges] = len;
+            self.n_edges += 1;
+        }
+        if state.in_run != 0 {
+            self.units.run_edges[self.n_run_edges] = len;
+            self.n_run_edges += 1;
+        }
+        self.hash_words();
+        self.hash_runs();
+        self.out.extend(self.units.words.roll(self.words, 0).short());
         Ok(())
     }
+}
+
+/// The bytes after a block that say what its last characters are.
+const AFTER: usize = 2;
+
+/// What a block leaves for the next one.
+#[derive(Default)]
+struct Carried {
+    /// 1 if the last byte belongs to a word.
+    in_word: u64,
+    /// The first bytes of the next block that belong to characters of words which began in this one.
+    word: u64,
+    /// The same for runs of ideographs and kana.
+    in_run: u64,
+    run: u64,
 }
 
 impl Split<'_> {
-    /// The words and runs that begin in the block at `at`. Returns where it goes on.
+    /// Finds the edges of words, and takes the ideographs and kana, of the block at `at`.
     #[inline(always)]
-    fn block<W: Width>(&mut self, at: usize, block: &[u8; BLOCK]) -> Result<usize, Unusual> {
-        let (words, beyond) = words_of_ascii::<W>(block);
-        // What is still to be looked at.
-        let mut left = words | beyond;
-        while left != 0 {
-            let begin = left.trailing_zeros();
-            let from = at + begin as usize;
-            let len = (!(words >> begin)).trailing_zeros();
-            let end = begin + len;
-            if end == u64::BITS && begin > 0 {
-                // It goes on in the next block, which shall begin with it.
-                return Ok(from);
-            }
-            let next = if len == 0 {
-                self.beyond_ascii(from)?
-            } else if end == u64::BITS || beyond >> end & 1 != 0 {
-                // It is too long for a block, or goes on beyond ASCII.
-                self.word(from, at + end as usize)?
-            } else {
-                self.push_word(from, at + end as usize, 0);
-                left &= u64::MAX << end;
-                continue;
-            };
-            let done = next - at;
-            if done >= BLOCK {
-                return Ok(next);
-            }
-            left &= u64::MAX << done;
+    fn block<W: Width>(&mut self, at: usize, block: &[u8; BLOCK + AFTER], state: &mut Carried) -> Result<(), Unusual> {
+        let whole: &[u8; BLOCK] = block.first_chunk().expect("it is longer");
+        let mut in_word = [0; BLOCK];
+        for i in 0..BLOCK {
+            in_word[i] = mask(is_ascii_word(whole[i]));
         }
-        Ok(at + BLOCK)
-    }
-
-    /// The words and runs of what is less than a block, from `at` on.
-    #[inline(always)]
-    fn rest(&mut self, mut at: usize) -> Result<(), Unusual> {
-        while at < self.bytes.len() {
-            at = match self.bytes[at] {
-                byte if is_ascii_word(byte) => self.word(at, at + 1)?,
-                0..0x80 => at + 1,
-                _ => self.beyond_ascii(at)?,
-            };
+        let mut word = W::high_bits(&in_word);
+        if W::high_bits(whole) != 0 || state.in_run != 0 {
+            word |= self.beyond_ascii::<W>(at, block, state)?;
+        }
+        let edges = word ^ (word << 1 | state.in_word);
+        state.in_word = word >> (u64::BITS - 1);
+        self.n_edges += write_places(edges, at, &mut self.units.edges[self.n_edges..]);
+        if self.n_edges > WAITING {
+            self.hash_words();
         }
         Ok(())
     }
 
-    /// What begins at `at`, which is beyond ASCII. Returns where it goes on.
+    /// Hashes the words whose ends are known.
     #[inline(always)]
-    fn beyond_ascii(&mut self, at: usize) -> Result<usize, Unusual> {
-        if self.bytes[at..].first_chunk().copied().and_then(ideograph).is_some() {
-            return Ok(self.cjk_run(at));
+    fn hash_words(&mut self) {
+        let Units { lower, edges, words, .. } = &mut *self.units;
+        let (pairs, rest) = edges[..self.n_edges].as_chunks::<2>();
+        let lower = lower.as_slice();
+        let mut roll = words.roll(self.words, pairs.len());
+        let (before, pairs) = pairs.split_at(roll.missing().min(pairs.len()));
+        for &word in before {
+            roll.push(hash_word(lower, word));
         }
-        let (c, next) = decode(self.bytes, at);
-        match class(c) {
-            class if class & WORD != 0 => self.word(at, at),
-            class if class & CJK != 0 => Ok(self.cjk_run(at)),
-            class if class & UNUSUAL != 0 => Err(Unusual),
-            _ => Ok(next),
+        // Not `extend`: its loop is not inlined.
+        let from = self.out.len();
+        self.out.resize(from + pairs.len(), 0);
+        for (hash, &word) in self.out[from..].iter_mut().zip(pairs) {
+            *hash = roll.push(hash_word(lower, word));
         }
+        let state = roll.state();
+        words.keep(state);
+        if let &[begin] = rest {
+            edges[0] = begin;
+        }
+        self.n_edges %= 2;
     }
 
-    /// The word that begins at `at` and goes to `end` at least. Returns where it ends.
+    /// Takes the ideographs and kana of the block at `at`. Returns the bytes of other letters and digits beyond ASCII.
     #[inline(always)]
-    fn word(&mut self, at: usize, mut end: usize) -> Result<usize, Unusual> {
-        let mut classes = 0;
-        while let Some(&byte) = self.bytes.get(end) {
-            let (class, next) = if byte < 0x80 {
-                (u8::from(is_ascii_word(byte)) * WORD, end + 1)
-            } else {
-                let (c, next) = decode(self.bytes, end);
-                (class(c), next)
-            };
-            if class & WORD == 0 {
-                break;
+    fn beyond_ascii<W: Width>(
+        &mut self,
+        at: usize,
+        block: &[u8; BLOCK + AFTER],
+        state: &mut Carried,
+    ) -> Result<u64, Unusual> {
+        let (mut begins, mut ideographs, mut known) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
+        for i in 0..BLOCK {
+            let (a, b, c) = (block[i], block[i + 1], block[i + 2]);
+            begins[i] = mask(a >= 0xc0);
+            ideographs[i] = mask(is_ideograph(a, b));
+            known[i] = mask(is_ideograph(a, b) | is_between_words(a, b, c));
+        }
+        let ideographs = u128::from(W::high_bits(&ideographs));
+        let mut others = W::high_bits(&begins) & !W::high_bits(&known);
+        let mut words = u128::from(state.word);
+        let mut runs = u128::from(state.run) | ideographs | ideographs << 1 | ideographs << 2;
+        while others != 0 {
+            let i = others.trailing_zeros() as usize;
+            others &= others - 1;
+            let (c, next) = decode(self.bytes, at + i);
+            let (class, bytes) = (class(c), ((1 << (next - at - i)) - 1) << i);
+            if class & UNUSUAL != 0 {
+                return Err(Unusual);
             }
-            classes |= class;
-            end = next;
+            if class & WORD != 0 {
+                words |= bytes;
+                if class & UPPER != 0 {
+                    let lower = c.to_lowercase().next().unwrap_or(c);
+                    lower.encode_utf8(&mut self.units.lower[at + i..next]);
+                }
+            } else if class & CJK != 0 {
+                runs |= bytes;
+            }
         }
-        if classes & UNUSUAL != 0 {
-            return Err(Unusual);
+        (state.word, state.run) = ((words >> BLOCK) as u64, (runs >> BLOCK) as u64);
+        let runs = runs as u64;
+        let edges = runs ^ (runs << 1 | state.in_run);
+        state.in_run = runs >> (u64::BITS - 1);
+        self.n_run_edges += write_places(edges, at, &mut self.units.run_edges[self.n_run_edges..]);
+        if self.n_run_edges > WAITING {
+            self.hash_runs();
         }
-        self.push_word(at, end, classes);
-        Ok(end)
+        Ok(words as u64)
     }
 
-    /// Hashes the word from `at` to `end`, which has characters of these classes beyond ASCII.
+    /// Hashes the runs of ideographs and kana whose ends are known.
     #[inline(always)]
-    fn push_word(&mut self, at: usize, end: usize, classes: u8) {
-        let eight = |from: usize| {
-            // Nearly all words have eight bytes of text after the begin of their last.
-            let inside = u64::MAX >> (64 - 8 * (end - from).min(8));
-            ascii_lower(load(self.bytes, from) & inside)
-        };
-        self.units.words[self.n_words] = if classes & UPPER != 0 {
-            self.hash_in_lower_case(at, end)
-        } else if end - at <= 8 {
-            hash_one(eight(at))
-        } else {
-            hash_all((at..end).step_by(8).map(eight))
-        };
-        self.n_words += 1;
-    }
-
-    fn hash_in_lower_case(&mut self, mut at: usize, end: usize) -> u64 {
-        self.units.lower.clear();
-        while at < end {
-            let (c, next) = decode(self.bytes, at);
-            self.units.lower.extend(c.to_lowercase());
-            at = next;
+    fn hash_runs(&mut self) {
+        let Units { lower, run_edges, chars, .. } = &mut *self.units;
+        let (pairs, rest) = run_edges[..self.n_run_edges].as_chunks::<2>();
+        for &[begin, end] in pairs {
+            let run = &lower[begin..end];
+            let (threes, more) = run.as_chunks::<3>();
+            if chars.len() < threes.len() {
+                chars.resize(threes.len(), 0);
+            }
+            let mut hashes = &mut chars[..threes.len()];
+            let mut all = more.is_empty();
+            for (unit, &three) in hashes.iter_mut().zip(threes) {
+                *unit = hash_one(of_three(three));
+                all &= three[0] & 0xf0 == 0xe0;
+            }
+            if !all {
+                // One of them has four bytes.
+                let run = str::from_utf8(run).unwrap_or_default();
+                chars.clear();
+                chars.extend(run.chars().map(|c| hash_one(u64::from(c))));
+                hashes = chars;
+            }
+            windows(hashes, self.chars, self.out);
         }
-        let lower = self.units.lower.as_bytes();
-        hash_all((0..lower.len()).step_by(8).map(|from| load(lower, from)))
-    }
-
-    /// The run of ideographs and kana that begins at `at`. Returns where it ends.
-    #[inline(always)]
-    fn cjk_run(&mut self, mut at: usize) -> usize {
-        let mut n_units = 0;
-        loop {
-            let (threes, _) = self.bytes[at..].as_chunks();
-            for (&three, unit) in threes.iter().zip(&mut self.units.run[n_units..]) {
-                let Some(c) = ideograph(three) else { break };
-                *unit = hash_one(c);
-                n_units += 1;
-                at += 3;
-            }
-            if self.bytes.get(at).is_none_or(|&byte| byte < 0x80) {
-                break;
-            }
-            let (c, next) = decode(self.bytes, at);
-            if class(c) & CJK == 0 {
-                break;
-            }
-            self.units.run[n_units] = hash_one(u64::from(c));
-            n_units += 1;
-            at = next;
+        if let &[begin] = rest {
+            run_edges[0] = begin;
         }
-        windows(&self.units.run[..n_units], self.n, OF_CHARS, self.out);
-        at
+        self.n_run_edges %= 2;
     }
 }
 
-/// The character that three bytes are, if it is from U+4E00 to U+9FFF: most ideographs are, and no table is asked.
+/// The number of a character of three bytes.
 #[inline(always)]
-fn ideograph([first, second, third]: [u8; 3]) -> Option<u64> {
-    let c = u64::from(first & 0x0f) << 12 | u64::from(second & 0x3f) << 6 | u64::from(third & 0x3f);
-    ((0xe4..=0xe9).contains(&first) && c >= 0x4e00).then_some(c)
+fn of_three([a, b, c]: [u8; 3]) -> u64 {
+    u64::from(a & 0x0f) << 12 | u64::from(b & 0x3f) << 6 | u64::from(c & 0x3f)
 }
 
-/// A bit for each byte that belongs to a word and is ASCII, and one for each that is not ASCII.
+/// Writes where bits are set, counted from `at`, and returns how many. What comes after them means nothing.
 #[inline(always)]
-fn words_of_ascii<W: Width>(block: &[u8; BLOCK]) -> (u64, u64) {
-    // Without a branch, so that it is done with vector instructions.
-    let mut in_word = [0; BLOCK];
-    for i in 0..BLOCK {
-        in_word[i] = mask(is_ascii_word(block[i]));
+fn write_places(mut bits: u64, at: usize, places: &mut [usize]) -> usize {
+    let n = bits.count_ones() as usize;
+    let mut to = 0;
+    // So many at a time: how many there are is not known before, and to foresee it wrongly costs more.
+    while bits != 0 {
+        let some: &mut [usize; AT_ONCE] = places[to..].first_chunk_mut().expect("there is room for a block");
+        for place in some {
+            *place = at + bits.trailing_zeros() as usize;
+            bits &= bits.wrapping_sub(1);
+        }
+        to += AT_ONCE;
     }
-    (W::high_bits(&in_word), W::high_bits(block))
+    n
+}
+
+/// The bits of two times eight bytes that belong to a word of so many bytes.
+const INSIDE: [[u64; 2]; SHORT + 1] = {
+    let mut inside = [[0; 2]; SHORT + 1];
+    let mut len = 1;
+    while len <= SHORT {
+        inside[len] = if len <= 8 { [u64::MAX >> (64 - 8 * len), 0] } else { [u64::MAX, u64::MAX >> (128 - 8 * len)] };
+        len += 1;
+    }
+    inside
+};
+
+/// The hash of the word from `begin` to `end`.
+#[inline(always)]
+fn hash_word(lower: &[u8], [begin, end]: [usize; 2]) -> u64 {
+    let len = end - begin;
+    let text: &[u8; SHORT] = lower[begin..].first_chunk().expect("there are zeros after the text");
+    let (eights, _) = text.as_chunks::<8>();
+    let [first, second] = INSIDE[len.min(SHORT)];
+    let one = hash_one(u64::from_le_bytes(eights[0]) & first);
+    let two = hash_next(one, u64::from_le_bytes(eights[1]) & second);
+    let hash = if len > 8 { two } else { one };
+    if len > SHORT { hash_rest(lower, begin + SHORT, end, hash) } else { hash }
+}
+
+/// The hash of a long word, from what is the hash of its bytes before `from`.
+#[inline(never)]
+fn hash_rest(lower: &[u8], from: usize, end: usize, hash: u64) -> u64 {
+    (from..end).step_by(8).fold(hash, |hash, from| {
+        let eight = *lower[from..].first_chunk().expect("there are zeros after the text");
+        hash_next(hash, u64::from_le_bytes(eight) & INSIDE[(end - from).min(SHORT)][0])
+    })
+}
+
+/// Whether two bytes begin a character from U+4E00 to U+9FFF: most ideographs are, and no table is asked.
+#[inline(always)]
+fn is_ideograph(a: u8, b: u8) -> bool {
+    (0xe5..=0xe9).contains(&a) | ((a == 0xe4) & (b >= 0xb8))
+}
+
+/// Whether three bytes are one of the commonest marks of text, which belong to no word: U+00A0, dashes, quotation marks
+/// and ellipses from U+2010 to U+2027, and the marks of Chinese, full stops, brackets, and wide ones of ASCII.
+#[inline(always)]
+fn is_between_words(a: u8, b: u8, c: u8) -> bool {
+    let space = (a == 0xc2) & (b == 0xa0);
+    let general = (a == 0xe2) & (b == 0x80) & (0x90..=0xa7).contains(&c);
+    let stops = (0x81..=0x82).contains(&c) | (0x88..=0x91).contains(&c) | (0x94..=0x9b).contains(&c);
+    let chinese = (a == 0xe3) & (b == 0x80) & stops;
+    let wide = (a == 0xef) & (b == 0xbc) & ((0x81..=0x8f).contains(&c) | (0x9a..=0xa0).contains(&c));
+    space | general | chinese | wide
 }
 
 #[inline(always)]
 fn is_ascii_word(byte: u8) -> bool {
     ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10) | (byte == b'_')
-}
-
-/// A byte in each of the eight of a number.
-const EACH: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x80 * EACH;
-
-/// The high bit of each byte that is at least `n`; the other bits are anything. All bytes are below 0x80.
-#[inline(always)]
-fn at_least(bytes: u64, n: u8) -> u64 {
-    bytes + EACH * u64::from(0x80 - n)
-}
-
-/// Eight bytes with the ASCII letters among them in lower case.
-#[inline(always)]
-fn ascii_lower(bytes: u64) -> u64 {
-    let plain = bytes & !HIGH;
-    let upper = at_least(plain, b'A') & !at_least(plain, b'Z' + 1) & HIGH & !bytes;
-    // 0x80 becomes 0x20, by which the cases differ.
-    bytes | upper >> 2
-}
-
-/// The eight bytes from `at` on, the first one lowest; zeros after the end.
-#[inline(always)]
-fn load(bytes: &[u8], at: usize) -> u64 {
-    if let Some(eight) = bytes.get(at..at + 8) {
-        return u64::from_le_bytes(eight.try_into().expect("eight bytes"));
-    }
-    let (mut eight, rest) = ([0; 8], &bytes[at..]);
-    eight[..rest.len()].copy_from_slice(rest);
-    u64::from_le_bytes(eight)
 }
 
 /// The character at `at`, and where the next one begins.
@@ -383,7 +550,7 @@ fn class_of(c: char) -> u8 {
         // The lower case of a last sigma is another one.
         _ if c == 'Σ' => WORD | UNUSUAL,
         (Some(lower), None) if lower == c => split(c),
-        (Some(lower), None) if split(lower) == split(c) => split(c) | UPPER,
+        (Some(lower), None) if split(lower) == split(c) && lower.len_utf8() == c.len_utf8() => split(c) | UPPER,
         _ => split(c) | UNUSUAL,
     }
 }
@@ -418,10 +585,10 @@ mod tests {
         out
     }
 
-    fn set(text: &str) -> Vec<u64> {
-        let mut set = Vec::new();
-        Shingler::default().set(text, &mut Units::default(), &mut set);
-        set
+    fn set(text: &str) -> BTreeSet<u64> {
+        let mut shingles = Vec::new();
+        Shingler::default().shingles(text, &mut Units::default(), &mut shingles);
+        shingles.into_iter().collect()
     }
 
     #[track_caller]
@@ -474,7 +641,61 @@ mod tests {
     fn a_word_is_not_a_run_of_ideographs() {
         let mut chars = Vec::new();
         Shingler { n: 5, unit: Unit::Chars }.shingles("abc", &mut Units::default(), &mut chars);
-        assert_ne!(set("abc"), chars);
+        assert_ne!(set("abc"), BTreeSet::from_iter(chars));
+    }
+
+    #[test]
+    fn what_is_seen_at_a_glance_is_what_the_table_says() {
+        let (mut n_ideographs, mut n_between) = (0, 0);
+        for c in char::MIN..=char::MAX {
+            let mut bytes = [0; 4];
+            c.encode_utf8(&mut bytes);
+            let [a, b, third, _] = bytes;
+            let (ideograph, between) = (is_ideograph(a, b), is_between_words(a, b, third));
+            if ideograph {
+                assert_eq!((class(c), c.len_utf8()), (CJK, 3), "{c:?}");
+            }
+            if between {
+                assert_eq!(class(c) & (WORD | CJK | UNUSUAL), 0, "{c:?}");
+            }
+            if c.is_ascii() {
+                assert_eq!(is_ascii_word(a), class(c) & WORD != 0, "{c:?}");
+            }
+            n_ideographs += u32::from(ideograph);
+            n_between += u32::from(between);
+        }
+        assert_eq!((n_ideographs, n_between), (0x5200, 67));
+    }
+
+    #[test]
+    fn words_and_runs_go_on_from_block_to_block() {
+        // More than are hashed at a time, and each a little further on in its block.
+        let words =
+            |n: usize| (0..n).map(|i| format!("w{i}é {}中{}文, ", "x".repeat(i % 37), "字".repeat(i % 9))).collect();
+        for n in [1, 2, 9, 60, 700, 1500] {
+            let text: String = words(n);
+            assert_eq!(set(&text).len(), naive(&text, 5).len(), "{n}");
+        }
+        let long = format!("{} {}", "字".repeat(5000), "y".repeat(5000));
+        assert_eq!(set(&long).len(), naive(&long, 5).len());
+    }
+
+    #[test]
+    fn an_earlier_text_does_not_show() {
+        let (mut units, mut out) = (Units::default(), Vec::new());
+        for text in ["a".repeat(300), "中文字".repeat(50), "a b c".into(), "中".into(), "b".into(), String::new()] {
+            out.clear();
+            Shingler::default().shingles(&text, &mut units, &mut out);
+            assert_eq!(out.iter().copied().collect::<BTreeSet<_>>(), set(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_window_may_be_longer_than_any_text() {
+        let mut out = Vec::new();
+        let shingler = Shingler { n: usize::MAX, unit: Unit::Words };
+        shingler.shingles("a b 中文", &mut Units::default(), &mut out);
+        assert_eq!(out.len(), 2);
     }
 
     #[test]
@@ -492,24 +713,24 @@ mod tests {
     proptest! {
         #[test]
         fn sets_are_those_of_the_definition(
-            a in "([abΣς]{1,3}|[0-9_]|[中文字々カ]{1,7}|[ ,。é\u{301}İ한ⅧÀ]){0,40}",
-            b in "([abΣς]{1,3}|[0-9_]|[中文字々カ]{1,7}|[ ,。é\u{301}İ한ⅧÀ]){0,40}",
+            a in "([abΣς]{1,3}|[0-9_]|[中文字々カ𠀀]{1,7}|[ ,。é\u{301}İ한ⅧÀẞ]|[xyz]{0,40}){0,40}",
+            b in "([abΣς]{1,3}|[0-9_]|[中文字々カ𠀀]{1,7}|[ ,。é\u{301}İ한ⅧÀẞ]|[xyz]{0,40}){0,40}",
         ) {
             // Equal numbers and equal overlaps: the hashes stand for the strings.
             let (strings_a, strings_b) = (naive(&a, 5), naive(&b, 5));
             let (set_a, set_b) = (set(&a), set(&b));
             prop_assert_eq!(set_a.len(), strings_a.len());
-            let shared = set_a.iter().filter(|hash| set_b.binary_search(hash).is_ok()).count();
+            let shared = set_a.intersection(&set_b).count();
             prop_assert_eq!(shared, strings_a.intersection(&strings_b).count());
         }
     }
 
     proptest! {
         #[test]
-        fn wider_vectors_change_nothing(text in "([a-zA-Z_ ,.]{0,30}|[中文。かカ, ]{0,9}|[éÅßΣ’“]{0,5}|.{0,9}){0,12}") {
+        fn wider_vectors_change_nothing(text in "([a-zA-Z_ ,.]{0,30}|[中文。かカ, 𠀀]{0,9}|[éÅßΣ’“]{0,5}|.{0,9}){0,12}") {
             let shingles = |wide: bool| {
                 let (mut units, mut out) = (Units::default(), Vec::new());
-                let split = Split { bytes: text.as_bytes(), n: 5, n_words: 0, units: &mut units, out: &mut out };
+                let split = Split::new(&text, 5, &mut units, &mut out);
                 let done = if wide { widest(split) } else { split.run::<Any>() };
                 (done.is_ok(), out)
             };

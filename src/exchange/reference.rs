@@ -1,7 +1,7 @@
 //! The plainest exchange there can be: one process, a temporary folder, nothing in parallel. The tests hold
 //! the corpus stages, and through them the kernels, to what they promise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -501,9 +501,9 @@ mod tests {
 
     fn jaccard(a: &str, b: &str) -> f64 {
         let set = |text: &str| {
-            let mut set = Vec::new();
-            Shingler::default().set(&canonical(text), &mut Units::default(), &mut set);
-            set
+            let mut shingles = Vec::new();
+            Shingler::default().shingles(&canonical(text), &mut Units::default(), &mut shingles);
+            BTreeSet::from_iter(shingles)
         };
         let (a, b) = (set(a), set(b));
         let common = a.iter().filter(|shingle| b.contains(shingle)).count();
