@@ -197,7 +197,7 @@ impl Chain {
         let cells = Cells::new(n_rows, self.layout.added.len());
         let mut tallies: Vec<StageTally> = vec![StageTally::default(); self.pipeline.stages.len()];
         let mut tally = Tally { rows_in: n_rows as u64, ..Tally::default() };
-        let mut output_keys = vec![Vec::new(); self.n_sections()];
+        let mut output_keys: Vec<_> = (0..self.n_sections()).map(|_| Vec::with_capacity(n_rows)).collect();
         let (mut content_keys, mut ids, mut sizes, mut links) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut kept_rows, mut kept_texts) = (Vec::new(), Vec::new());
         let mut any_rewritten = false;

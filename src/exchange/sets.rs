@@ -10,7 +10,7 @@
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use crate::error::{Error, Result};
 use crate::exchange::blocks::{BlockWriter, HEADER, check_header, damaged};
@@ -45,7 +45,7 @@ impl<W: Write> SetWriter<W> {
             return Err(Error::io(&self.name, format!("row {row} is written out of order")));
         }
         self.last_row = Some(row);
-        let mut hash = Xxh3::with_seed(row);
+        let mut hash = Checksum::new(row, set.len());
         let mut bytes = Vec::with_capacity(set.len().min(STRETCH) * 8);
         for stretch in set.chunks(STRETCH) {
             bytes.clear();
@@ -69,6 +69,36 @@ impl<W: Write> SetWriter<W> {
         self.out.write(&checksum.to_le_bytes())?;
         self.out.finish()?;
         Ok(n_sets)
+    }
+}
+
+/// The checksum of a set, as its bytes come. Most sets come at once, and for these there is a shorter way.
+enum Checksum {
+    AtOnce { row: u64, hash: u64 },
+    InParts(Box<Xxh3>),
+}
+
+impl Checksum {
+    fn new(row: u64, n_members: usize) -> Self {
+        if n_members <= STRETCH {
+            Self::AtOnce { row, hash: xxh3_64_with_seed(&[], row) }
+        } else {
+            Self::InParts(Box::new(Xxh3::with_seed(row)))
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::AtOnce { row, hash } => *hash = xxh3_64_with_seed(bytes, *row),
+            Self::InParts(hash) => hash.update(bytes),
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        match self {
+            Self::AtOnce { hash, .. } => *hash,
+            Self::InParts(hash) => hash.digest(),
+        }
     }
 }
 
@@ -133,7 +163,7 @@ impl SetFile {
             return Err(damaged(&self.name, format!("the set of row {row} is missing")));
         };
         let (mut offset, mut left) = self.stretch(at);
-        let mut hash = Xxh3::with_seed(row);
+        let mut hash = Checksum::new(row, left);
         let mut bytes = vec![0; (left.min(STRETCH) + 1) * 8];
         set.reserve(left);
         loop {

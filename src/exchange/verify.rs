@@ -158,6 +158,9 @@ pub fn verify(
     }
 }
 
+/// First documents of pairs, each with the size of its set, and the set when it is read.
+type Firsts = BTreeMap<DocId, (usize, Vec<u64>)>;
+
 /// What a thread needs to judge a chunk.
 struct Chunk<'a> {
     sets: &'a SetsOf<'a>,
@@ -170,27 +173,31 @@ impl Chunk<'_> {
     fn judge(&self, pairs: &[Pair]) -> Result<(Vec<Edge>, VerifyStats)> {
         let mut stats = VerifyStats { pairs: pairs.len() as u64, ..VerifyStats::default() };
         let mut edges = Vec::new();
-        // The pairs that sizes do not rule out, and the size of each first document's set.
+        // The pairs that sizes do not rule out, and the first documents with the sizes of their sets.
         let mut possible = Vec::new();
-        let mut firsts = BTreeMap::new();
+        let mut firsts = Firsts::new();
         let mut n_members = 0;
-        for &pair in pairs {
-            let (first, second) = (self.len_of(pair.first.doc)?, self.len_of(pair.second.doc)?);
-            if self.judge.bound(first, second) < self.judge.floor() {
-                stats.out_of_bound += 1;
-                continue;
-            }
-            if !firsts.contains_key(&pair.first.doc) {
-                if n_members + first > self.n_members && !possible.is_empty() {
-                    self.compare(&possible, &mut firsts, &mut edges)?;
-                    possible.clear();
-                    firsts.clear();
-                    n_members = 0;
+        for of_one in pairs.chunk_by(|a, b| a.second == b.second) {
+            let second = self.len_of(of_one[0].second.doc)?;
+            for &pair in of_one {
+                let known = firsts.get(&pair.first.doc).map(|(len, _)| *len);
+                let first = known.map_or_else(|| self.len_of(pair.first.doc), Ok)?;
+                if self.judge.bound(first, second) < self.judge.floor() {
+                    stats.out_of_bound += 1;
+                    continue;
                 }
-                n_members += first;
-                firsts.insert(pair.first.doc, Vec::new());
+                if known.is_none() {
+                    if n_members + first > self.n_members && !possible.is_empty() {
+                        self.compare(&possible, &mut firsts, &mut edges)?;
+                        possible.clear();
+                        firsts.clear();
+                        n_members = 0;
+                    }
+                    n_members += first;
+                    firsts.insert(pair.first.doc, (first, Vec::new()));
+                }
+                possible.push(pair);
             }
-            possible.push(pair);
         }
         self.compare(&possible, &mut firsts, &mut edges)?;
         stats.edges = edges.len() as u64;
@@ -198,8 +205,8 @@ impl Chunk<'_> {
     }
 
     /// Reads the sets of `firsts`, each once and in the order of the files, and compares.
-    fn compare(&self, pairs: &[Pair], firsts: &mut BTreeMap<DocId, Vec<u64>>, edges: &mut Vec<Edge>) -> Result<()> {
-        for (&doc, set) in firsts.iter_mut() {
+    fn compare(&self, pairs: &[Pair], firsts: &mut Firsts, edges: &mut Vec<Edge>) -> Result<()> {
+        for (&doc, (_, set)) in firsts.iter_mut() {
             self.read(doc, set)?;
         }
         let mut second = Vec::new();
@@ -207,7 +214,7 @@ impl Chunk<'_> {
             second.clear();
             self.read(of_one[0].second.doc, &mut second)?;
             for &pair in of_one {
-                let similarity = self.judge.similarity(&firsts[&pair.first.doc], &second);
+                let similarity = self.judge.similarity(&firsts[&pair.first.doc].1, &second);
                 edges.extend(similarity.map(|similarity| Edge { pair, similarity }));
             }
         }

@@ -34,12 +34,30 @@ impl Ahead {
     /// The `len` bytes at `offset`. Cheap when offsets grow; a step back is fetched again.
     pub fn slice(&mut self, offset: u64, len: usize) -> Result<Bytes> {
         let end = offset + len as u64;
-        if offset < self.start || offset > self.start + self.bytes.len() as u64 {
+        if offset < self.start || offset > self.end() {
             self.next = None;
             self.start = offset;
             self.bytes = Bytes::new();
         }
-        while self.start + (self.bytes.len() as u64) < end {
+        if end <= self.end() {
+            let at = (offset - self.start) as usize;
+            return Ok(self.bytes.slice(at..at + len));
+        }
+        // What does not end in the window is put together; the window that it ends in stays as it is.
+        let mut joined = BytesMut::new();
+        loop {
+            let at = offset + joined.len() as u64;
+            let some = self.bytes.slice((at - self.start) as usize..(end.min(self.end()) - self.start) as usize);
+            if some.len() == len {
+                return Ok(some);
+            }
+            if joined.is_empty() {
+                joined.reserve(len);
+            }
+            joined.extend_from_slice(&some);
+            if joined.len() == len {
+                return Ok(joined.freeze());
+            }
             let more = self.fetch_next()?;
             if more.is_empty() {
                 return Err(Error::io(
@@ -47,20 +65,14 @@ impl Ahead {
                     format!("byte {end} was asked for, and byte {} is the end", self.range.end),
                 ));
             }
-            let skip = (offset - self.start) as usize;
-            if skip >= self.bytes.len() {
-                self.start += self.bytes.len() as u64;
-                self.bytes = more;
-            } else {
-                let mut joined = BytesMut::with_capacity(self.bytes.len() - skip + more.len());
-                joined.extend_from_slice(&self.bytes[skip..]);
-                joined.extend_from_slice(&more);
-                self.start = offset;
-                self.bytes = joined.freeze();
-            }
+            self.start = self.end();
+            self.bytes = more;
         }
-        let at = (offset - self.start) as usize;
-        Ok(self.bytes.slice(at..at + len))
+    }
+
+    /// Where the bytes at hand end.
+    fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
     }
 
     /// What is at hand from `offset` on, at least a byte unless the range ends there.
@@ -74,7 +86,7 @@ impl Ahead {
 
     /// The window after the bytes at hand; the one after it is ordered.
     fn fetch_next(&mut self) -> Result<Bytes> {
-        let from = self.start + self.bytes.len() as u64;
+        let from = self.end();
         let bytes = match self.next.take() {
             Some((at, handle)) if at == from => {
                 runtime().block_on(handle).map_err(|error| Error::io("read ahead", error))??
