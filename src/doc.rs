@@ -71,6 +71,11 @@ impl DocId {
         self.0
     }
 
+    /// A number by which documents have the same order.
+    pub fn lead(self) -> u64 {
+        self.0 ^ Self::EARLIER
+    }
+
     /// The reverse of [`DocId::to_u64`].
     pub fn from_u64(id: u64) -> Self {
         Self(id)
@@ -79,7 +84,7 @@ impl DocId {
 
 impl Ord for DocId {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.cast_signed().cmp(&other.0.cast_signed())
+        self.lead().cmp(&other.lead())
     }
 }
 

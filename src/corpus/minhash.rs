@@ -344,6 +344,9 @@ impl CorpusStage for MinHashStage {
             for (key, section) in band_keys(slots, self.bands.rows).zip(1..) {
                 send(section, u128::from(key));
             }
+            if doc.text().len() > profile::KEPT {
+                *shingles = Vec::new();
+            }
         });
     }
 
@@ -501,6 +504,9 @@ impl PairJudge for MinHashStage {
             shingles.clear();
             self.method.shingles(&text, method, shingles);
             self.method.sketch(shingles, set);
+            if text.len() > profile::KEPT {
+                *shingles = Vec::new();
+            }
         });
         if self.verify == Verify::Exact {
             return;

@@ -69,6 +69,10 @@ pub enum Method {
     },
 }
 
+/// What is made of a text of more bytes is not kept to be written over: such texts are few, and each thread would hold on
+/// to several times the longest.
+pub const KEPT: usize = 1 << 20;
+
 /// What a method needs on the way: kept from one text to the next, so that nothing is allocated for each.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
@@ -101,6 +105,9 @@ impl Method {
         match self {
             Self::Ours { shingler, .. } => shingler.shingles(text, &mut scratch.units, out),
             Self::Datatrove { n, .. } => scratch.simplified.shingles(text, *n, out),
+        }
+        if text.len() > KEPT {
+            *scratch = Scratch::default();
         }
     }
 

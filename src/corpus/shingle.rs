@@ -263,17 +263,18 @@ impl Kernel for Split<'_> {
         run_edges.resize(WAITING + BLOCK + AT_ONCE, 0);
         words.begin(self.words);
         let mut state = Carried::default();
-        let mut at = 0;
-        while let Some(block) = self.bytes.get(at..at + BLOCK + AFTER) {
-            self.block::<W>(at, block.try_into().expect("as long as that"), &mut state)?;
-            at += BLOCK;
-        }
-        while at < len {
-            let mut block = [0; BLOCK + AFTER];
-            let rest = &self.bytes[at..len.min(at + BLOCK + AFTER)];
-            block[..rest.len()].copy_from_slice(rest);
-            self.block::<W>(at, &block, &mut state)?;
-            at += BLOCK;
+        let mut padded = [0; BLOCK + AFTER];
+        for at in (0..len).step_by(BLOCK) {
+            let block = match self.bytes.get(at..at + BLOCK + AFTER) {
+                Some(block) => block.try_into().expect("as long as that"),
+                None => {
+                    let rest = &self.bytes[at..len.min(at + BLOCK + AFTER)];
+                    padded.fill(0);
+                    padded[..rest.len()].copy_from_slice(rest);
+                    &padded
+                }
+            };
+            self.block::<W>(at, block, &mut state)?;
         }
         if state.in_word != 0 {
             self.units.edges[self.n_edges] = len;
@@ -665,6 +666,13 @@ mod tests {
             n_between += u32::from(between);
         }
         assert_eq!((n_ideographs, n_between), (0x5200, 67));
+    }
+
+    #[test]
+    fn what_is_lower_case_is_not_unusual() {
+        for c in char::MIN..=char::MAX {
+            assert!(c.to_lowercase().all(|lower| class(lower) & (UNUSUAL | UPPER) == 0), "{c:?}");
+        }
     }
 
     #[test]

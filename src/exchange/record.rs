@@ -23,6 +23,11 @@ pub trait Record: Ord + Send + Sized {
     fn heap_size(&self) -> usize {
         0
     }
+
+    /// Orders rows as far as it goes: one with a smaller lead comes first. Merges look at it before they compare rows.
+    fn lead(&self) -> u64 {
+        0
+    }
 }
 
 /// Takes `N` bytes off the front.
@@ -165,6 +170,10 @@ impl Record for Routed {
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         Pair::decode(bytes).map(Self)
     }
+
+    fn lead(&self) -> u64 {
+        self.0.second.doc.lead()
+    }
 }
 
 /// A document, in input order. 8 bytes.
@@ -252,6 +261,11 @@ impl Record for KeyRow {
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let key = u128::from_le_bytes(take(bytes)?);
         Some(Self { key, rank: take_u64(bytes)?, doc: take_u64(bytes)? })
+    }
+
+    fn lead(&self) -> u64 {
+        // All of a band key; a content key is mostly greater.
+        u64::try_from(self.key).unwrap_or(u64::MAX)
     }
 }
 
@@ -530,6 +544,28 @@ mod tests {
 
     fn ranked(rank: u64, row: u64) -> Ranked {
         Ranked { rank, doc: DocId::new(1, row) }
+    }
+
+    #[track_caller]
+    fn check_leads<R: Record + std::fmt::Debug>(rows: &[R]) {
+        for (a, b) in rows.iter().flat_map(|a| rows.iter().map(move |b| (a, b))) {
+            assert!(a.lead().cmp(&b.lead()).then_with(|| a.cmp(b)) == a.cmp(b), "{a:?} and {b:?}");
+        }
+    }
+
+    #[test]
+    fn leads_order_as_rows_are_ordered() {
+        let numbers = [0, 1, u64::MAX - 1, u64::MAX].map(u128::from);
+        let keys = numbers.into_iter().chain([1 << 64, u128::MAX]);
+        let keys = keys.flat_map(|key| [(key, 0, 7), (key, 0, 8), (key, 1, 0)]);
+        check_leads(&keys.map(|(key, rank, doc)| KeyRow { key, rank, doc }).collect::<Vec<_>>());
+        let docs = [DocId::earlier(0, 3), DocId::earlier(1, 0), DocId::new(0, 0), DocId::new(0, 9), DocId::new(7, 1)];
+        let at = |doc| [2, 1].map(|rank| Ranked { rank, doc });
+        let pairs = docs
+            .into_iter()
+            .flat_map(at)
+            .flat_map(|first| docs.into_iter().flat_map(at).map(move |second| Routed(Pair { first, second })));
+        check_leads(&pairs.collect::<Vec<_>>());
     }
 
     #[test]

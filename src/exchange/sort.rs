@@ -4,13 +4,14 @@
 //! Runs are merged [`FAN_IN`] at a time, in as many levels as it takes: so few files are open, and each is
 //! read in long stretches.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rayon::slice::ParallelSliceMut;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -48,12 +49,12 @@ pub struct SpillStats {
 impl SpillStats {
     /// The bytes written so far, whether they are still there or not.
     pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Relaxed)
     }
 
     /// The files written so far.
     pub fn runs(&self) -> u64 {
-        self.runs.load(Ordering::Relaxed)
+        self.runs.load(Relaxed)
     }
 }
 
@@ -105,15 +106,15 @@ impl SpillDir {
     /// Counts a file that has been written to the folder, and returns its size.
     fn note(&self, file: &File, name: &str) -> Result<u64> {
         let size = file.metadata().map_err(|error| Error::io(name, error))?.len();
-        self.stats.bytes.fetch_add(size, Ordering::Relaxed);
-        self.stats.runs.fetch_add(1, Ordering::Relaxed);
+        self.stats.bytes.fetch_add(size, Relaxed);
+        self.stats.runs.fetch_add(1, Relaxed);
         Ok(size)
     }
 
     fn create(&self) -> Result<(TempFile, File)> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         loop {
-            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+            let serial = SERIAL.fetch_add(1, Relaxed);
             let path = self.path.join(format!("{}-{serial}.run", std::process::id()));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok((TempFile { path, size: 0 }, file)),
@@ -506,18 +507,21 @@ pub(crate) struct Merge<S: Iterator> {
     sources: Vec<S>,
     /// The next row of each source, never an error; `None` when it has no more.
     heads: Vec<Option<S::Item>>,
+    /// Their leads; of those that have no more, the greatest there is.
+    leads: Vec<u64>,
     /// By node, from 1; the children of a node have twice its number and one more, the leaves are the sources.
     losers: Vec<usize>,
     winner: usize,
 }
 
-impl<R: Ord, S: Iterator<Item = Result<R>>> Merge<S> {
+impl<R: Record, S: Iterator<Item = Result<R>>> Merge<S> {
     /// Merges `sources`, each of them sorted.
     pub(crate) fn new(mut sources: Vec<S>) -> Result<Self> {
         let heads = sources.iter_mut().map(|rows| rows.next().transpose().map(|row| row.map(Ok)));
         let heads = heads.collect::<Result<Vec<_>>>()?;
         let n = sources.len();
-        let mut merge = Self { sources, heads, losers: vec![0; n], winner: 0 };
+        let leads = heads.iter().map(lead).collect();
+        let mut merge = Self { sources, heads, leads, losers: vec![0; n], winner: 0 };
         // Who has won at each node, those of the leaves first.
         let mut winners: Vec<usize> = (0..n).chain(0..n).collect();
         for node in (1..n).rev() {
@@ -531,6 +535,13 @@ impl<R: Ord, S: Iterator<Item = Result<R>>> Merge<S> {
 
     /// Whether the head of one source comes before that of another; of equal ones, that of the first source does.
     fn is_before(&self, one: usize, other: usize) -> bool {
+        match self.leads[one].cmp(&self.leads[other]) {
+            Ordering::Equal => self.is_whole_before(one, other),
+            order => order.is_lt(),
+        }
+    }
+
+    fn is_whole_before(&self, one: usize, other: usize) -> bool {
         let row = |source: usize| self.heads[source].as_ref().and_then(|head| head.as_ref().ok());
         match (row(one), row(other)) {
             (Some(a), Some(b)) => a.cmp(b).then(one.cmp(&other)).is_lt(),
@@ -540,7 +551,7 @@ impl<R: Ord, S: Iterator<Item = Result<R>>> Merge<S> {
     }
 }
 
-impl<R: Ord, S: Iterator<Item = Result<R>>> Iterator for Merge<S> {
+impl<R: Record, S: Iterator<Item = Result<R>>> Iterator for Merge<S> {
     type Item = Result<R>;
 
     fn next(&mut self) -> Option<Result<R>> {
@@ -551,7 +562,10 @@ impl<R: Ord, S: Iterator<Item = Result<R>>> Iterator for Merge<S> {
                 self.heads.clear();
                 return Some(Err(error));
             }
-            next => self.heads[winner] = next,
+            next => {
+                self.leads[winner] = lead(&next);
+                self.heads[winner] = next;
+            }
         }
         let mut node = (self.sources.len() + winner) / 2;
         while node > 0 {
@@ -563,6 +577,10 @@ impl<R: Ord, S: Iterator<Item = Result<R>>> Iterator for Merge<S> {
         self.winner = winner;
         Some(row)
     }
+}
+
+fn lead<R: Record>(head: &Option<Result<R>>) -> u64 {
+    head.as_ref().and_then(|head| head.as_ref().ok()).map_or(u64::MAX, R::lead)
 }
 
 /// Passes rows on, of equal ones only the first if asked to.

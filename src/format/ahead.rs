@@ -18,6 +18,8 @@ pub struct Ahead {
     /// Bytes at hand, and where they begin.
     start: u64,
     bytes: Bytes,
+    /// A window that has been used, to be read into again.
+    spare: BytesMut,
     /// The part that follows, being fetched.
     next: Option<(u64, JoinHandle<Result<Bytes>>)>,
     /// Where [`Read`] stands.
@@ -28,7 +30,16 @@ impl Ahead {
     /// A reader of `range`, `window` bytes at a time.
     pub fn new(file: Arc<dyn ReadAt>, range: Range<u64>, window: u64) -> Self {
         let start = range.start;
-        Self { file, range, window: window.max(1), start, bytes: Bytes::new(), next: None, position: start }
+        Self {
+            file,
+            range,
+            window: window.max(1),
+            start,
+            bytes: Bytes::new(),
+            spare: BytesMut::new(),
+            next: None,
+            position: start,
+        }
     }
 
     /// The `len` bytes at `offset`. Cheap when offsets grow; a step back is fetched again.
@@ -66,7 +77,9 @@ impl Ahead {
                 ));
             }
             self.start = self.end();
-            self.bytes = more;
+            let used = std::mem::replace(&mut self.bytes, more);
+            // Unless somebody still has a part of it.
+            self.spare = used.try_into_mut().unwrap_or_default();
         }
     }
 
@@ -91,13 +104,13 @@ impl Ahead {
             Some((at, handle)) if at == from => {
                 runtime().block_on(handle).map_err(|error| Error::io("read ahead", error))??
             }
-            _ => fetch(self.file.as_ref(), from, self.window_at(from))?,
+            _ => fetch(self.file.as_ref(), from, self.window_at(from), BytesMut::new())?,
         };
         let following = from + bytes.len() as u64;
         let len = self.window_at(following);
         if len > 0 {
-            let file = self.file.clone();
-            self.next = Some((following, runtime().spawn_blocking(move || fetch(file.as_ref(), following, len))));
+            let (file, into) = (self.file.clone(), std::mem::take(&mut self.spare));
+            self.next = Some((following, runtime().spawn_blocking(move || fetch(file.as_ref(), following, len, into))));
         }
         Ok(bytes)
     }
@@ -107,8 +120,10 @@ impl Ahead {
     }
 }
 
-fn fetch(file: &dyn ReadAt, offset: u64, len: u64) -> Result<Bytes> {
-    let mut buffer = BytesMut::zeroed(len as usize);
+/// Reads so many bytes, into a buffer that is no longer needed.
+fn fetch(file: &dyn ReadAt, offset: u64, len: u64, into: BytesMut) -> Result<Bytes> {
+    let mut buffer = if into.capacity() < len as usize { BytesMut::zeroed(len as usize) } else { into };
+    buffer.resize(len as usize, 0);
     if len > 0 {
         file.read_at(offset, &mut buffer)?;
     }
