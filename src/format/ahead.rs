@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, Result};
 use crate::store::{ReadAt, runtime};
 
-/// A reader of one range. It holds two windows of bytes, never the range.
+/// A reader of one range. It holds three windows of bytes at most, never the range.
 pub struct Ahead {
     file: Arc<dyn ReadAt>,
     range: Range<u64>,
@@ -62,7 +62,7 @@ impl Ahead {
             if some.len() == len {
                 return Ok(some);
             }
-            if joined.is_empty() {
+            if joined.is_empty() && !some.is_empty() {
                 joined.reserve(len);
             }
             joined.extend_from_slice(&some);
