@@ -16,8 +16,9 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
     if bytes[..n] == *composed.as_bytes() {
         return composed;
     }
-    bytes.truncate(n);
-    Cow::Owned(String::from_utf8(bytes).expect("white space was taken out of a text by whole characters"))
+    // Faster than a string of the bytes themselves, which the standard library looks through in its own way.
+    let text = simdutf8::basic::from_utf8(&bytes[..n]).expect("white space is taken out by whole characters");
+    Cow::Owned(text.to_owned())
 }
 
 /// The bytes of the [canonical] form of a [composed] text, written to the begin of `out`, which is for that alone and only

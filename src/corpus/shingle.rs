@@ -98,7 +98,11 @@ impl Shingler {
                 let lower = text.to_lowercase();
                 units.chars.clear();
                 units.chars.extend(lower.chars().map(|c| hash_one(u64::from(c))));
-                windows(&units.chars, Window::new(self.n.min(lower.len() + 1), OF_CHARS), out);
+                let from = out.len();
+                out.resize(from + units.chars.len(), 0);
+                let window = Window::new(self.n.min(lower.len() + 1), OF_CHARS);
+                let n_out = windows(&units.chars, window, &mut out[from..]);
+                out.truncate(from + n_out);
             }
         }
     }
@@ -159,11 +163,11 @@ impl Roll<'_> {
     /// Takes a unit. The hash of the window that it ends, if [none is missing](Roll::missing).
     #[inline(always)]
     fn push(&mut self, unit: u64) -> u64 {
-        let falls_out = self.units[self.at].wrapping_mul(self.window.power);
+        let change = unit.wrapping_sub(self.units[self.at].wrapping_mul(self.window.power));
         self.units[self.at + self.window.n] = unit;
         self.at += 1;
         self.n_units += 1;
-        self.hash = self.hash.wrapping_mul(GOLDEN).wrapping_add(unit).wrapping_sub(falls_out);
+        self.hash = self.hash.wrapping_mul(GOLDEN).wrapping_add(change);
         self.hash.wrapping_add(self.window.seed)
     }
 
@@ -186,24 +190,29 @@ impl Roll<'_> {
     }
 }
 
-/// Appends the hashes of all windows of units; that of the whole if it is shorter; nothing of nothing.
+/// Writes the hashes of all windows of units to the begin of `out`; that of the whole if it is shorter; nothing of nothing.
+/// Returns how many there are, which is no more than there are units.
 #[inline(always)]
-fn windows(units: &[u64], window: Window, out: &mut Vec<u64>) {
+fn windows(units: &[u64], window: Window, out: &mut [u64]) -> usize {
     let Window { n, power, seed } = window;
-    let roll = |hash: u64, unit: u64| hash.wrapping_mul(GOLDEN).wrapping_add(unit);
     let first = &units[..n.min(units.len())];
-    let mut hash = first.iter().fold(0, |hash, &unit| roll(hash, unit));
-    if units.len() < n {
-        out.extend((!units.is_empty()).then(|| short_hash(hash, seed, units.len())));
-        return;
+    let mut hash = first.iter().fold(0, |hash: u64, &unit| hash.wrapping_mul(GOLDEN).wrapping_add(unit));
+    if units.is_empty() {
+        return 0;
     }
-    let from = out.len();
-    out.resize(from + units.len() - n + 1, 0);
-    out[from] = hash.wrapping_add(seed);
-    for ((out, &new), &old) in out[from + 1..].iter_mut().zip(&units[n..]).zip(units) {
-        hash = roll(hash, new).wrapping_sub(old.wrapping_mul(power));
+    if units.len() < n {
+        out[0] = short_hash(hash, seed, units.len());
+        return 1;
+    }
+    let rest = &units[n..];
+    let out = &mut out[..=rest.len()];
+    out[0] = hash.wrapping_add(seed);
+    for ((out, &new), &old) in out[1..].iter_mut().zip(rest).zip(units) {
+        // The difference does not wait for the hash before.
+        hash = hash.wrapping_mul(GOLDEN).wrapping_add(new.wrapping_sub(old.wrapping_mul(power)));
         *out = hash.wrapping_add(seed);
     }
+    out.len()
 }
 
 /// The hash of all units, where they are too few. A whole that is shorter is no window of fewer units.
@@ -406,6 +415,9 @@ impl Split<'_> {
     fn hash_runs(&mut self) {
         let Units { lower, run_edges, chars, .. } = &mut *self.units;
         let (pairs, rest) = run_edges[..self.n_run_edges].as_chunks::<2>();
+        let mut n_out = self.out.len();
+        let n_most: usize = pairs.iter().map(|[begin, end]| (end - begin) / 3).sum();
+        self.out.resize(n_out + n_most, 0);
         for &[begin, end] in pairs {
             let run = &lower[begin..end];
             let (threes, more) = run.as_chunks::<3>();
@@ -425,8 +437,9 @@ impl Split<'_> {
                 chars.extend(run.chars().map(|c| hash_one(u64::from(c))));
                 hashes = chars;
             }
-            windows(hashes, self.chars, self.out);
+            n_out += windows(hashes, self.chars, &mut self.out[n_out..]);
         }
+        self.out.truncate(n_out);
         if let &[begin] = rest {
             run_edges[0] = begin;
         }
