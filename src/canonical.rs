@@ -12,12 +12,12 @@ use crate::vector::{BLOCK, Kernel, Width, mask, widest};
 pub fn canonical(text: &str) -> Cow<'_, str> {
     let mut bytes = Vec::new();
     let composed = composed(text);
-    let n = widest(SingleSpaces { text: composed.as_bytes(), out: &mut bytes });
-    if bytes[..n] == *composed.as_bytes() {
+    let canonical = canonical_bytes(&composed, &mut bytes);
+    if canonical == composed.as_bytes() {
         return composed;
     }
     // Faster than a string of the bytes themselves, which the standard library looks through in its own way.
-    let text = simdutf8::basic::from_utf8(&bytes[..n]).expect("white space is taken out by whole characters");
+    let text = simdutf8::basic::from_utf8(canonical).expect("white space is taken out by whole characters");
     Cow::Owned(text.to_owned())
 }
 

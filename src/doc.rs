@@ -243,8 +243,9 @@ pub fn content_key(text: &str) -> ContentKey {
     key_of_composed(&composed(text))
 }
 
-/// Canonical forms of more bytes are not kept to be written over: they are few, and each thread would hold on to one.
-const KEPT: usize = 1 << 20;
+/// What is made of a text of more bytes is not kept to be written over: such texts are few, and each thread would hold on
+/// to several times the longest.
+pub const KEPT: usize = 1 << 20;
 
 thread_local! {
     /// Where canonical forms are written.

@@ -23,7 +23,7 @@ use crate::corpus::keep::Keep;
 use crate::corpus::profile::{self, Method, Profile};
 use crate::corpus::shingle::{Shingler, Unit};
 use crate::corpus::sketch::{MAX_SLOTS, band_keys};
-use crate::doc::{Doc, Value};
+use crate::doc::{Doc, KEPT, Value};
 use crate::error::Result;
 use crate::stage::{
     CorpusStage, Duplicates, Edge, Exchange, IndexUse, Known, Need, Pair, PairJudge, Ranked, Rows, Ruled, Settings,
@@ -344,7 +344,7 @@ impl CorpusStage for MinHashStage {
             for (key, section) in band_keys(slots, self.bands.rows).zip(1..) {
                 send(section, u128::from(key));
             }
-            if doc.text().len() > profile::KEPT {
+            if doc.text().len() > KEPT {
                 *shingles = Vec::new();
             }
         });
@@ -504,7 +504,7 @@ impl PairJudge for MinHashStage {
             shingles.clear();
             self.method.shingles(&text, method, shingles);
             self.method.sketch(shingles, set);
-            if text.len() > profile::KEPT {
+            if text.len() > KEPT {
                 *shingles = Vec::new();
             }
         });

@@ -11,7 +11,7 @@ use super::shingle::{Shingler, Unit, Units};
 use super::simplify::Simplified;
 use super::sketch::sketch;
 use crate::canonical::{canonical, composed};
-use crate::doc::Doc;
+use crate::doc::{Doc, KEPT};
 use crate::exchange::radix::radix_sort;
 
 /// How texts are cut into shingles, and sketched.
@@ -68,10 +68,6 @@ pub enum Method {
         permutations: Affine,
     },
 }
-
-/// What is made of a text of more bytes is not kept to be written over: such texts are few, and each thread would hold on
-/// to several times the longest.
-pub const KEPT: usize = 1 << 20;
 
 /// What a method needs on the way: kept from one text to the next, so that nothing is allocated for each.
 #[derive(Debug, Clone, Default)]

@@ -8,9 +8,9 @@
 //! - a document of fewer than `n` words gives one shingle of all its words;
 //! - in a run of ideographs and kana every `n` characters in a row are a shingle, and a shorter run is one.
 //!
-//! A shingle is known by a 64-bit hash. Each word and character is hashed once, where it stands in the text and
-//! lower-cased on the way, and the hash of a shingle is a polynomial in those of its members, which rolls on from
-//! one shingle to the next: so nothing is ever written out, and a shingle costs two multiplications.
+//! A shingle is known by a 64-bit hash. Each word and character is hashed once, where it stands in the lower-cased text,
+//! and the hash of a shingle is a polynomial in those of its members, which rolls on from one shingle to the next: so no
+//! shingle is ever written out, and it costs two multiplications.
 //!
 //! Text is taken 64 bytes at a time: one number says which of them belong to words, and one which to ideographs, a bit a
 //! byte; where bits change, words and runs begin and end. These edges are put down first, without asking how many there
