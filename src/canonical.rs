@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::vector::{BLOCK, Kernel, Width, mask, widest};
+use crate::vector::{BLOCK, Kernel, Width, bytes_at, mask, widest};
 
 /// The canonical form of a text: Unicode NFC, every run of `White_Space` one space, trimmed.
 /// Borrowed when the text is canonical already.
@@ -92,19 +92,13 @@ impl Kernel for SingleSpaces<'_, '_> {
         let mut n = 0;
         // What begins a text may not be white space, as if some came before.
         let mut carried = Spaces { after: 1, within: 0 };
+        let mut padded = [0; BLOCK + AFTER];
         for at in (0..text.len()).step_by(BLOCK) {
             let mut spaced = [0; 2 * BLOCK];
-            let goes = match text.get(at..at + BLOCK + AFTER) {
-                Some(block) => carried.look::<W>(block.try_into().expect("as long as that"), &mut spaced),
-                None => {
-                    let rest = &text[at..];
-                    let rest = &rest[..rest.len().min(BLOCK + AFTER)];
-                    let mut block = [0; BLOCK + AFTER];
-                    block[..rest.len()].copy_from_slice(rest);
-                    let beyond = u64::MAX.checked_shl(rest.len() as u32).unwrap_or(0);
-                    carried.look::<W>(&block, &mut spaced) | beyond
-                }
-            };
+            let mut goes = carried.look::<W>(bytes_at(text, at, &mut padded), &mut spaced);
+            if text.len() - at < BLOCK {
+                goes |= u64::MAX << (text.len() - at);
+            }
             let (mut from, mut left) = (0, goes);
             loop {
                 let to: &mut [u8; BLOCK] = out[n..].first_chunk_mut().expect("there is room for a block");
@@ -213,16 +207,7 @@ impl<'t, W: Width, May: Fn(u8, u8, u8) -> bool, Is: Fn(u8, u8, u8) -> bool> Hits
     /// Looks at the block.
     #[inline(always)]
     fn look(&mut self) {
-        self.hits = match self.bytes.get(self.block..self.block + BLOCK + AFTER) {
-            Some(block) => self.hits_in(block.try_into().expect("as long as that")),
-            None => {
-                let rest = self.bytes.get(self.block..).unwrap_or_default();
-                let rest = &rest[..rest.len().min(BLOCK + AFTER)];
-                let mut block = [0; BLOCK + AFTER];
-                block[..rest.len()].copy_from_slice(rest);
-                self.hits_in(&block)
-            }
-        };
+        self.hits = self.hits_in(bytes_at(self.bytes, self.block, &mut [0; BLOCK + AFTER]));
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use crate::vector::{BLOCK, Kernel, Width, widest};
+use crate::vector::{BLOCK, Kernel, Width, bytes_at, widest};
 
 /// The number of code points.
 pub fn n_chars(text: &str) -> usize {
@@ -125,15 +125,7 @@ impl Kernel for Count<'_> {
         if ascii < bytes.len() {
             let mut padded = [0; BLOCK + 3];
             for at in (0..bytes.len()).step_by(BLOCK) {
-                let block = match bytes.get(at..at + BLOCK + 3) {
-                    Some(block) => block.try_into().expect("as long as that"),
-                    None => {
-                        let rest = &bytes[at..bytes.len().min(at + BLOCK + 3)];
-                        padded[..rest.len()].copy_from_slice(rest);
-                        padded[rest.len()..].fill(0);
-                        &padded
-                    }
-                };
+                let block = bytes_at(bytes, at, &mut padded);
                 if block[..BLOCK].iter().fold(0, |all, byte| all | byte) >= 0x80 {
                     let (three, four) = cjk_in(block);
                     threes += usize::from(three);

@@ -42,6 +42,18 @@ pub fn mask(is: bool) -> u8 {
     0u8.wrapping_sub(u8::from(is))
 }
 
+/// The `N` bytes from `at` on. Where there are fewer, `padded` is given, with what there is and zeros after it.
+#[inline(always)]
+pub fn bytes_at<'b, const N: usize>(bytes: &'b [u8], at: usize, padded: &'b mut [u8; N]) -> &'b [u8; N] {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if let Some(whole) = rest.first_chunk() {
+        return whole;
+    }
+    padded.fill(0);
+    padded[..rest.len()].copy_from_slice(rest);
+    padded
+}
+
 /// Runs a kernel with the widest vectors that this processor has.
 #[inline]
 pub fn widest<K: Kernel>(kernel: K) -> K::Output {

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::{GOLDEN, hash_next, hash_one};
 use crate::text::{is_cjk, is_word_char};
-use crate::vector::{BLOCK, Kernel, Width, mask, widest};
+use crate::vector::{BLOCK, Kernel, Width, bytes_at, mask, widest};
 
 /// What a shingle is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -274,16 +274,7 @@ impl Kernel for Split<'_> {
         let mut state = Carried::default();
         let mut padded = [0; BLOCK + AFTER];
         for at in (0..len).step_by(BLOCK) {
-            let block = match self.bytes.get(at..at + BLOCK + AFTER) {
-                Some(block) => block.try_into().expect("as long as that"),
-                None => {
-                    let rest = &self.bytes[at..len.min(at + BLOCK + AFTER)];
-                    padded.fill(0);
-                    padded[..rest.len()].copy_from_slice(rest);
-                    &padded
-                }
-            };
-            self.block::<W>(at, block, &mut state)?;
+            self.block::<W>(at, bytes_at(self.bytes, at, &mut padded), &mut state)?;
         }
         if state.in_word != 0 {
             self.units.edges[self.n_edges] = len;
