@@ -18,6 +18,7 @@ mod english;
 mod hash;
 pub mod keep;
 pub mod profile;
+mod rolling;
 pub mod shingle;
 pub mod simplify;
 pub mod sketch;

@@ -22,7 +22,8 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::hash::{GOLDEN, hash_next, hash_one};
+use super::hash::{hash_next, hash_one};
+use super::rolling::{Rolling, Window, windows};
 use crate::text::{is_cjk, is_word_char};
 use crate::vector::{BLOCK, Kernel, Width, bytes_at, mask, widest};
 
@@ -67,16 +68,6 @@ pub struct Units {
     chars: Vec<u64>,
 }
 
-/// The hash of the last `n` units of those that come one after the other.
-#[derive(Debug, Clone, Default)]
-struct Rolling {
-    /// From `at` on, what falls out of the next `n` windows: zeros first, then hashes of units.
-    units: Vec<u64>,
-    at: usize,
-    n_units: usize,
-    hash: u64,
-}
-
 /// Keeps shingles of characters apart from shingles of words.
 const OF_CHARS: u64 = 0x6368_6172;
 
@@ -106,119 +97,6 @@ impl Shingler {
             }
         }
     }
-}
-
-/// How the hash of `n` units rolls on to the next ones.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    n: usize,
-    /// What a unit has been multiplied by when it falls out.
-    power: u64,
-    seed: u64,
-}
-
-impl Window {
-    /// Windows of `n` units, at least 1. As large as the most units there are, plus one, is large enough.
-    fn new(n: usize, seed: u64) -> Self {
-        Self { n, power: (0..n).fold(1, |power: u64, _| power.wrapping_mul(GOLDEN)), seed }
-    }
-}
-
-impl Rolling {
-    fn begin(&mut self, window: Window) {
-        if self.units.len() < window.n {
-            self.units.resize(window.n, 0);
-        }
-        self.units[..window.n].fill(0);
-        (self.at, self.n_units, self.hash) = (0, 0, 0);
-    }
-
-    /// Makes ready for so many more units.
-    #[inline(always)]
-    fn roll(&mut self, window: Window, more: usize) -> Roll<'_> {
-        self.units.copy_within(self.at..self.at + window.n, 0);
-        if self.units.len() < window.n + more {
-            self.units.resize(window.n + more, 0);
-        }
-        Roll { units: &mut self.units[..window.n + more], window, at: 0, n_units: self.n_units, hash: self.hash }
-    }
-
-    /// Keeps where a [`Roll`] has come to.
-    #[inline(always)]
-    fn keep(&mut self, (at, n_units, hash): (usize, usize, u64)) {
-        (self.at, self.n_units, self.hash) = (at, n_units, hash);
-    }
-}
-
-/// A [`Rolling`] in a loop, with what that needs at hand.
-struct Roll<'u> {
-    units: &'u mut [u64],
-    window: Window,
-    at: usize,
-    n_units: usize,
-    hash: u64,
-}
-
-impl Roll<'_> {
-    /// Takes a unit. The hash of the window that it ends, if [none is missing](Roll::missing).
-    #[inline(always)]
-    fn push(&mut self, unit: u64) -> u64 {
-        let change = unit.wrapping_sub(self.units[self.at].wrapping_mul(self.window.power));
-        self.units[self.at + self.window.n] = unit;
-        self.at += 1;
-        self.n_units += 1;
-        self.hash = self.hash.wrapping_mul(GOLDEN).wrapping_add(change);
-        self.hash.wrapping_add(self.window.seed)
-    }
-
-    /// How many units must still come before one ends a window.
-    #[inline(always)]
-    fn missing(&self) -> usize {
-        (self.window.n - 1).saturating_sub(self.n_units)
-    }
-
-    /// The hash of all units, if they are too few for a window.
-    #[inline(always)]
-    fn short(&self) -> Option<u64> {
-        let few = (1..self.window.n).contains(&self.n_units);
-        few.then(|| short_hash(self.hash, self.window.seed, self.n_units))
-    }
-
-    #[inline(always)]
-    fn state(&self) -> (usize, usize, u64) {
-        (self.at, self.n_units, self.hash)
-    }
-}
-
-/// Writes the hashes of all windows of units to the begin of `out`; that of the whole if it is shorter; nothing of nothing.
-/// Returns how many there are, which is no more than there are units.
-#[inline(always)]
-fn windows(units: &[u64], window: Window, out: &mut [u64]) -> usize {
-    let Window { n, power, seed } = window;
-    let first = &units[..n.min(units.len())];
-    let mut hash = first.iter().fold(0, |hash: u64, &unit| hash.wrapping_mul(GOLDEN).wrapping_add(unit));
-    if units.is_empty() {
-        return 0;
-    }
-    if units.len() < n {
-        out[0] = short_hash(hash, seed, units.len());
-        return 1;
-    }
-    let rest = &units[n..];
-    let out = &mut out[..=rest.len()];
-    out[0] = hash.wrapping_add(seed);
-    for ((out, &new), &old) in out[1..].iter_mut().zip(rest).zip(units) {
-        // The difference does not wait for the hash before.
-        hash = hash.wrapping_mul(GOLDEN).wrapping_add(new.wrapping_sub(old.wrapping_mul(power)));
-        *out = hash.wrapping_add(seed);
-    }
-    out.len()
-}
-
-/// The hash of all units, where they are too few. A whole that is shorter is no window of fewer units.
-#[inline(always)]
-fn short_hash(hash: u64, seed: u64, n_units: usize) -> u64 {
-    hash.wrapping_add(seed ^ n_units as u64)
 }
 
 /// How many edges are found before what is between them is hashed: as many as fit the nearest cache with that.
