@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -50,10 +52,21 @@ pub(crate) fn signal(process: &Child, which: &str) {
     assert!(sent.expect("there is `kill`").success());
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that no other test of this process is given. It is none of those that Linux
+/// gives to connections that are begun, which would take it before it is used.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("it listens").port()
+    const PORTS: Range<u32> = 20_000..32_000;
+    static N_TRIED: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(97);
+    loop {
+        let tried = N_TRIED.fetch_add(1, Ordering::Relaxed);
+        assert!(tried < PORTS.end - PORTS.start, "no port is free");
+        let port = PORTS.start + first.wrapping_add(tried) % (PORTS.end - PORTS.start);
+        let port = port.try_into().expect("below 65,536");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// What a scheduler says of its executors.
