@@ -256,8 +256,8 @@ impl Machines {
         fs::read_to_string(self.folder.join(format!("{executor}.log"))).expect("a log")
     }
 
-    /// Every executor had tasks, and they ran all tasks of each of these steps: which of them ran which is up to the
-    /// scheduler, who may give the few tasks of a short step to one.
+    /// Every executor had tasks, and together they ran those of each of these steps, from the first on without a gap:
+    /// which of them ran which is up to the scheduler, who may give the few tasks of a short step to one.
     #[track_caller]
     fn assert_ran(&self, steps: &[&str]) {
         let logs: Vec<String> = (0..self.executors.len()).map(|executor| self.log(executor)).collect();
